@@ -8,7 +8,7 @@ pin=$(sed -n 's/^uv==\([0-9.]*\).*/\1/p' scripts/uv.txt)
 home="${XDG_CACHE_HOME:-$HOME/.cache}/platform/uv-$pin"
 if [ ! -x "$home/bin/uv" ]; then
     echo "venv: fetching uv $pin from the package index" >&2
-    python3 -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target "$home.new" -r scripts/uv.txt
+    PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target "$home.new" -r scripts/uv.txt
     rm -rf "$home" && mv "$home.new" "$home"
 fi
 

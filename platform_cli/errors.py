@@ -7,14 +7,23 @@ The errors of the platform, one class per thing a caller could do differently, e
     ├── ChangesFound             3   a check or a diff found something
     ├── NotAllowed               4   policy, channel or store says no
     │   └── StoreUnsafe          4   the store ignores conditional writes
+    ├── AlreadyExists            1   the store refused to create a key a second time
+    ├── StoreFull                1   the store has no room left
+    ├── Damaged                  1   what lies in the store is not what was written
     ├── Unreachable              5   a service does not answer
+    │   └── Unclear              5   a write was sent and no answer says whether it happened
     ├── NotFound                 6   what was named does not exist
     │   └── NoChampion           6   a model has no champion
     ├── RunFailed                7   a run ended in failure
     ├── Conflict                 8   the day is published with other inputs or models
     ├── ContractBroken          65   the data break their contract: never retried
     │   └── ModelRefused        65   a model is not what was registered: never retried
+    ├── MissingParent           66   a step's input was never completed: never retried
+    ├── CodeRefused             67   a code package is not what its hash says: never retried
+    ├── TooManyAttempts         68   a task was begun six times already: never retried
+    ├── StepExited              70   a step left by sys.exit instead of self.next
     ├── Interrupted            130   Ctrl-C
+    ├── OutOfMemory            137   more memory was asked for than there is
     └── Terminated             143   SIGTERM
 
 In: what went wrong, in words. Out: an exception that prints as "where: got; wanted" and the command that mends it.
@@ -38,7 +47,12 @@ class ExitCode(IntEnum):
     RUN_FAILED = 7
     CONFLICT = 8
     CONTRACT_BROKEN = 65
+    MISSING_PARENT = 66
+    CODE_REFUSED = 67
+    TOO_MANY_ATTEMPTS = 68
+    STEP_EXITED = 70
     INTERRUPTED = 130
+    OUT_OF_MEMORY = 137
     TERMINATED = 143
 
 
@@ -53,7 +67,12 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.RUN_FAILED: "a run ended in failure",
     ExitCode.CONFLICT: "the day is published with other inputs or models",
     ExitCode.CONTRACT_BROKEN: "the data contract is broken; a retry would not help",
+    ExitCode.MISSING_PARENT: "an input of the step was never completed; a retry would not help",
+    ExitCode.CODE_REFUSED: "the code package is not what its hash says; a retry would not help",
+    ExitCode.TOO_MANY_ATTEMPTS: "the task was begun six times already; a retry would not be visible to anyone",
+    ExitCode.STEP_EXITED: "the step left by sys.exit instead of self.next",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
+    ExitCode.OUT_OF_MEMORY: "out of memory, or killed (SIGKILL)",
     ExitCode.TERMINATED: "terminated (SIGTERM)",
 }
 
@@ -115,10 +134,26 @@ class StoreUnsafe(NotAllowed):
     """The store does not honour conditional creates, so nothing can be published on it exactly once."""
 
 
+class AlreadyExists(PlatformError):
+    """The store refused a conditional create, because the key exists; who asked decides what that means."""
+
+
+class StoreFull(PlatformError):
+    """The store has no room left; nothing of what was being written is visible."""
+
+
+class Damaged(PlatformError):
+    """What lies in the store is not what was written: a hash, a link of a manifest chain or a form is wrong."""
+
+
 class Unreachable(PlatformError):
     """A service does not answer."""
 
     exit_code = ExitCode.UNREACHABLE
+
+
+class Unclear(Unreachable):
+    """A write was sent, and no answer says whether it happened: read back before anything else."""
 
 
 class NotFound(PlatformError):
@@ -151,6 +186,36 @@ class ContractBroken(PlatformError):
 
 class ModelRefused(ContractBroken):
     """A model's files are not the registered ones, or fit another contract; nothing retries this."""
+
+
+class MissingParent(PlatformError):
+    """An input of a step was never completed; nothing retries this, since only another task can mend it."""
+
+    exit_code = ExitCode.MISSING_PARENT
+
+
+class CodeRefused(PlatformError):
+    """A code package is not what its hash says, or would write outside its folder; nothing retries this."""
+
+    exit_code = ExitCode.CODE_REFUSED
+
+
+class TooManyAttempts(PlatformError):
+    """A task was begun six times already, and Metaflow's readers never look at a seventh attempt."""
+
+    exit_code = ExitCode.TOO_MANY_ATTEMPTS
+
+
+class StepExited(PlatformError):
+    """A step left by sys.exit, so nobody knows whether it did its work."""
+
+    exit_code = ExitCode.STEP_EXITED
+
+
+class OutOfMemory(PlatformError):
+    """The step asked for more memory than there is; the code is the one of a kill by the kernel, so a retry gets more."""
+
+    exit_code = ExitCode.OUT_OF_MEMORY
 
 
 class Interrupted(PlatformError):

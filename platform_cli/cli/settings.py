@@ -1,7 +1,7 @@
 """
 `platform settings`: the environment that commands and steps see from this folder.
 
-In: platform.toml and environment variables. Out: every setting of the chosen environment, and the file it was read from.
+In: platform.toml and environment variables. Out: every setting of one environment, and the file read.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ The errors of the platform, one class per thing a caller could do differently, e
     │   └── SettingsError        2   platform.toml or an environment variable is wrong
     ├── ChangesFound             3   a check or a diff found something
     ├── NotAllowed               4   policy, channel or store says no
-    │   └── StoreUnsafe          4   the store ignores conditional writes
+    │   ├── StoreUnsafe          4   the store ignores conditional writes
+    │   └── FlowRefused          4   a flow asks for what cannot run here
     ├── AlreadyExists            1   the store refused to create a key a second time
     ├── StoreFull                1   the store has no room left
     ├── Damaged                  1   what lies in the store is not what was written
@@ -132,6 +133,19 @@ class NotAllowed(PlatformError):
 
 class StoreUnsafe(NotAllowed):
     """The store does not honour conditional creates, so nothing can be published on it exactly once."""
+
+
+class FlowRefused(NotAllowed):
+    """
+    A flow asks for what cannot run here; nothing was compiled.
+
+    Args:
+        findings: every reason, as values with file, line, rule and fix.
+    """
+
+    def __init__(self, problem: str, *, wanted: str = "", fix: str = "", findings: tuple[object, ...] = ()) -> None:
+        super().__init__(problem, wanted=wanted, fix=fix)
+        self.findings = findings
 
 
 class AlreadyExists(PlatformError):

@@ -89,7 +89,7 @@ class S3Store:
     @cached_property
     def _client(self) -> Any:
         """One client that sends each request once; a client is safe to share between threads."""
-        import boto3
+        from boto3.session import Session
         from botocore.config import Config
 
         config = Config(
@@ -101,7 +101,7 @@ class S3Store:
         )
         # A server of one's own has no regions, but the signature needs the name of one.
         region = "us-east-1" if self._endpoint else None
-        return boto3.client("s3", endpoint_url=self._endpoint or None, region_name=region, config=config)
+        return Session().client("s3", endpoint_url=self._endpoint or None, region_name=region, config=config)
 
     def _put(self, key: str, body: io.BytesIO | io.BufferedReader) -> None:
         from botocore.exceptions import BotoCoreError, ClientError

@@ -7,6 +7,8 @@ import numpy as np
 
 from platform_cli.models.encoder import Encoder, Lane
 from platform_cli.models.form import Signature, import_xgboost, write_form
+from platform_cli.models.registry import Registry
+from platform_cli.models.version import Version
 
 FEATURES = ("limit", "late", "bill")
 
@@ -62,3 +64,17 @@ def a_form(folder: Path, **changes: Any) -> str:
         reference=changes.pop("reference", {"score": {"mean": 0.25}}),
         signature=a_signature(**changes),
     )
+
+
+def a_training(registry: Registry, *, key: str = "RiskinessTrain/1") -> str:
+    return registry.log_training_run(
+        "riskiness", key=key, params={"trees": 5}, metrics={"auc": 0.75}, tags={"platform.data": "data-1"}
+    )
+
+
+def a_version(registry: Registry, folder: Path, *, challenger: str = "", **changes: Any) -> Version:
+    """Train, export and register a small model; another number of trees is another model."""
+    trees = changes.get("trees", 5)
+    changes.setdefault("training_run", a_training(registry, key=f"RiskinessTrain/{trees}"))
+    place = folder / f"form-{trees}-{len(changes)}"
+    return registry.register(place, a_form(place, **changes), challenger=challenger)

@@ -24,6 +24,7 @@ from platform_cli.cli.verbs import VerbTable
 from platform_cli.errors import ExitCode, Interrupted, PlatformError, Terminated
 
 VERBS = {
+    "run": ("platform_cli.cli.run", "Run a flow on this machine and show its steps."),
     "metrics": ("platform_cli.cli.metrics", "Print the metrics that flows left."),
     "settings": ("platform_cli.cli.settings", "Show the settings in force from this folder."),
     "schema": ("platform_cli.cli.schema", "Print the JSON schema of a command's --json output."),

@@ -1,0 +1,1 @@
+"""What a run wrote down about itself; the only reader of Metaflow's datastore."""

@@ -1,0 +1,1 @@
+"""Runs of flows as values, and the flow runs of this machine."""

@@ -78,6 +78,20 @@ MEANINGS: dict[ExitCode, str] = {
 }
 
 
+# A step that ends with one of these is not started again: the same launch would end the same way.
+NEVER_RETRIED: frozenset[ExitCode] = frozenset(
+    {
+        ExitCode.USAGE,
+        ExitCode.NOT_ALLOWED,
+        ExitCode.CONFLICT,
+        ExitCode.CONTRACT_BROKEN,
+        ExitCode.MISSING_PARENT,
+        ExitCode.CODE_REFUSED,
+        ExitCode.TOO_MANY_ATTEMPTS,
+    }
+)
+
+
 class PlatformError(Exception):
     """
     Something went wrong that a person can act on.

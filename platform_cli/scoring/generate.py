@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from platform_cli.errors import UsageError, did_you_mean
-from platform_cli.scoring.arrow import BLOCK_ROWS, arrow_schema, import_arrow
+from platform_cli.scoring.arrow import BLOCK_ROWS, COMPRESSION, arrow_schema, import_arrow
 from platform_cli.scoring.contract import Contract
 
 # A quarter of a row group: few enough rows that a test draws a small file fast. Changing it changes every file.
@@ -48,17 +48,21 @@ _LATEST = {
 }
 
 
-def generate_batches(contract: Contract, *, rows: int, seed: int, day: datetime.date) -> Iterator[Any]:
+def generate_batches(
+    contract: Contract, *, rows: int, seed: int, day: datetime.date, labelled: bool = True
+) -> Iterator[Any]:
     """
     Draw customers 1 to `rows` as they are on `day`.
 
+    Args:
+        labelled: with the label, as for training; without it the columns are those of a snapshot.
     Returns:
-        Record batches of at most DRAW_ROWS rows with every column of the contract, the label too.
+        Record batches of at most DRAW_ROWS rows.
     Raises:
         UsageError: the contract has a column that this generator does not know.
     """
     pa = import_arrow()
-    schema = arrow_schema(contract.columns)
+    schema = arrow_schema(contract.columns if labelled else contract.inputs)
     for block in range(-(-rows // DRAW_ROWS)):
         columns = _draw(seed, day.toordinal(), block)
         for name in schema.names:
@@ -71,15 +75,17 @@ def generate_batches(contract: Contract, *, rows: int, seed: int, day: datetime.
         yield batch.slice(0, min(DRAW_ROWS, rows - block * DRAW_ROWS))
 
 
-def generate_customers(contract: Contract, path: Path, *, rows: int, seed: int, day: datetime.date) -> None:
+def generate_customers(
+    contract: Contract, path: Path, *, rows: int, seed: int, day: datetime.date, labelled: bool = True
+) -> None:
     """Write customers 1 to `rows` to a Parquet file; same arguments, same bytes."""
     pa = import_arrow()
     import pyarrow.parquet as pq
 
-    schema = arrow_schema(contract.columns)
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    schema = arrow_schema(contract.columns if labelled else contract.inputs)
+    with pq.ParquetWriter(path, schema, compression=COMPRESSION) as writer:
         pending: list[Any] = []
-        for batch in generate_batches(contract, rows=rows, seed=seed, day=day):
+        for batch in generate_batches(contract, rows=rows, seed=seed, day=day, labelled=labelled):
             pending.append(batch)
             if len(pending) * DRAW_ROWS == BLOCK_ROWS:
                 writer.write_table(pa.Table.from_batches(pending), row_group_size=BLOCK_ROWS)

@@ -1,0 +1,110 @@
+"""
+Score one file with one model and publish it, in one process: `python -m platform_cli.scoring`.
+
+In: a contract, a file of customers, a model's folder and digest, a store, a day.
+Out: the published day as JSON on stdout; errors as everywhere, with their exit codes.
+
+The whole path of a daily batch without a flow, a registry or a cluster around it: for `make bench`, and for machines
+that have none of these.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import sys
+import uuid
+from pathlib import Path
+
+from platform_cli.errors import PlatformError
+from platform_cli.models.form import load_form
+from platform_cli.names import Channel, parse_day
+from platform_cli.publication import Day, ModelRecord, Outcome, list_days, publish, read_day
+from platform_cli.scoring.batch import (
+    Place,
+    Work,
+    check_form,
+    check_volume,
+    draft_day,
+    judge_day,
+    plan_shards,
+    score_shard,
+    take_snapshot,
+)
+from platform_cli.scoring.contract import load_contract
+from platform_cli.store import open_store
+
+_ROWS_PER_SHARD = 10_000_000
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do it, and return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        outcome = score_and_publish(options)
+    except PlatformError as error:
+        print(error, file=sys.stderr)  # noqa: T201 # this process's talk
+        return error.exit_code
+    manifest = outcome.manifest
+    print(  # noqa: T201 # this process's data
+        json.dumps(
+            {
+                "status": outcome.status,
+                "manifest": manifest.day.manifest_key(manifest.number),
+                "rows": manifest.totals.rows,
+                "digest": manifest.digest,
+            }
+        )
+    )
+    return 0
+
+
+def score_and_publish(options: argparse.Namespace) -> Outcome:
+    """Take one file from the customers to the published day."""
+    now = datetime.datetime.now(datetime.UTC)
+    contract = load_contract(options.contract)
+    form = load_form(options.model, options.digest)
+    check_form(contract, form)
+    channel = Channel(options.channel)
+    day = Day(channel=channel, flow=options.flow, day=parse_day(options.day, today=now.date()))
+    place = Place(
+        store=open_store(options.store, s3_endpoint=options.s3_endpoint),
+        channel=channel,
+        flow=options.flow,
+        s3_endpoint=options.s3_endpoint,
+    )
+    snapshot = take_snapshot(place, contract, options.input)
+    before = [past for past in list_days(place.store, channel, options.flow) if past < day.day]
+    yesterday = read_day(place.store, Day(channel=channel, flow=options.flow, day=before[-1])) if before else None
+    check_volume(contract, snapshot, yesterday)
+    model = ModelRecord(
+        role="champion", name=form.signature.model, version=options.model_version, digest=options.digest
+    )
+    attempt = uuid.uuid4().hex
+    work = Work(contract=contract, day=day, input=snapshot.input, model=model, run=options.run or f"single-{attempt}")
+    shards = plan_shards(snapshot.input.rows, rows_per_shard=_ROWS_PER_SHARD)
+    scored = [score_shard(place.store, work, shard, form, attempt=attempt) for shard in shards]
+    summary = judge_day(contract, form, scored)
+    draft = draft_day(work, scored, challengers=(), code=form.signature.code, summary=summary)
+    return publish(place.store, day, draft, now=now, nonce=attempt)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m platform_cli.scoring", description="Score a file and publish it.")
+    parser.add_argument("input", help="CSV or Parquet, a path or s3://bucket/key")
+    parser.add_argument("--contract", required=True, type=Path)
+    parser.add_argument("--model", required=True, type=Path, help="folder of a registered form")
+    parser.add_argument("--digest", required=True, help="of that folder, as the registry recorded it")
+    parser.add_argument("--model-version", default="1")
+    parser.add_argument("--store", required=True, help="a folder, or s3://bucket/prefix")
+    parser.add_argument("--s3-endpoint", default="")
+    parser.add_argument("--channel", default="local")
+    parser.add_argument("--flow", default="riskiness-score")
+    parser.add_argument("--day", required=True, help="YYYY-MM-DD")
+    parser.add_argument("--run", default="", help="what the rows and the manifest call this run")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -84,10 +84,12 @@ def read_artifacts(root: Path, task: TaskAddress, names: Sequence[str]) -> dict[
     store = FlowDataStore(task.flow, storage_impl=LocalStorage, ds_root=os.fspath(root))
     try:
         records = store.get_task_datastore(task.run_id, task.step, task.task_id, allow_not_done=True)
-        return {name: records[name] for name in names if name in records}
-    except (DataException, AttributeError):
-        # AttributeError: Metaflow opens an attempt that was killed before it wrote, and stumbles when it looks inside.
+    except DataException:
         return {}
+    if not hasattr(records, "_objects"):
+        # An attempt that was killed before it wrote anything: Metaflow opens it, and stumbles when it looks inside.
+        return {}
+    return {name: records[name] for name in names if name in records}
 
 
 def _exit_code(root: Path, task: TaskAddress) -> int | None:

@@ -16,9 +16,10 @@ import builtins
 import hashlib
 import io
 import time
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from platform_cli.errors import AlreadyExists, NotAllowed, NotFound, PlatformError, Unclear, Unreachable
 from platform_cli.store import probe_by_creating_twice
@@ -26,12 +27,23 @@ from platform_cli.store.keys import check_key, check_prefix
 
 CONNECT_SECONDS = 3
 ANSWER_SECONDS = 20
-_READ_PAUSES = (0.0, 0.3, 1.0)
+_READ_PAUSES = (0.3, 1.0)
 _CHUNK_BYTES = 1 << 20
 
 # The server did not act, or will not say: SlowDown, InternalError, a clash with another conditional write.
 # Source: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
 _UNCLEAR_CODES = frozenset({"ConditionalRequestConflict", "OperationAborted", "RequestTimeout", "SlowDown"})
+
+
+Answer = TypeVar("Answer")
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Name what botocore raises, and what it lets through where a connection breaks inside an answer."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from urllib3.exceptions import HTTPError
+
+    return BotoCoreError, ClientError, HTTPError
 
 
 class S3Store:
@@ -71,15 +83,14 @@ class S3Store:
 
     def list(self, prefix: str) -> builtins.list[str]:
         """Return the keys below a folder of keys, sorted."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         below = check_prefix(prefix)
         start = f"{self._prefix}{below}/" if below else self._prefix
-        try:
+
+        def ask() -> builtins.list[str]:
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=start)
-            found = [item["Key"] for page in pages for item in page.get("Contents", ())]
-        except (BotoCoreError, ClientError) as error:
-            raise self._explain(error, f"list {self.url}/{below}", writes=False) from error
+            return [item["Key"] for page in pages for item in page.get("Contents", ())]
+
+        found = self._asked_again(ask, f"list s3://{self._bucket}/{start}")
         return sorted(key.removeprefix(self._prefix) for key in found)
 
     def probe(self) -> None:
@@ -104,8 +115,6 @@ class S3Store:
         return Session().client("s3", endpoint_url=self._endpoint or None, region_name=region, config=config)
 
     def _put(self, key: str, body: io.BytesIO | io.BufferedReader) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         name = self._prefix + check_key(key)
         digest = hashlib.file_digest(body, "sha256").digest()
         body.seek(0)
@@ -117,29 +126,33 @@ class S3Store:
                 IfNoneMatch="*",
                 ChecksumSHA256=base64.b64encode(digest).decode(),
             )
-        except (BotoCoreError, ClientError) as error:
+        except _failures() as error:
             raise self._explain(error, f"create s3://{self._bucket}/{name}", writes=True) from error
 
     def _get(self, key: str, sink: BinaryIO) -> None:
         """Copy an object's bytes; an answer that was cut is asked for again from the start."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         name = self._prefix + check_key(key)
-        for pause in _READ_PAUSES:
-            time.sleep(pause)
+
+        def ask() -> None:
             sink.seek(0)
             sink.truncate()
+            answer = self._client.get_object(Bucket=self._bucket, Key=name)
+            for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
+                sink.write(chunk)
+
+        self._asked_again(ask, f"read s3://{self._bucket}/{name}")
+
+    def _asked_again(self, ask: Callable[[], Answer], act: str) -> Answer:
+        """Read, and read again where the server was unreachable: a read changes nothing."""
+        for pause in (*_READ_PAUSES, None):
             try:
-                answer = self._client.get_object(Bucket=self._bucket, Key=name)
-                for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
-                    sink.write(chunk)
-                return
-            except (BotoCoreError, ClientError) as error:
-                failure = self._explain(error, f"read s3://{self._bucket}/{name}", writes=False)
-                if not isinstance(failure, Unreachable):
+                return ask()
+            except _failures() as error:
+                failure = self._explain(error, act, writes=False)
+                if pause is None or not isinstance(failure, Unreachable):
                     raise failure from error
-                cause = error
-        raise failure from cause
+                time.sleep(pause)
+        raise AssertionError("the last round returns or raises")
 
     def _explain(self, error: Exception, act: str, *, writes: bool) -> PlatformError:
         """Say in the platform's words what a failed request means for the caller."""

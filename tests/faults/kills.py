@@ -73,6 +73,11 @@ class Arena:
         }
 
     @property
+    def calm_endpoint(self) -> str:
+        """The server itself, past the proxy."""
+        return f"http://{self.proxy.upstream}" if self.proxy else ""
+
+    @property
     def points(self) -> tuple[str, ...]:
         """The named points that this store has."""
         return POINTS + (tuple(WIRE_POINTS) if self.proxy else FOLDER_POINTS)

@@ -32,6 +32,7 @@ class Fault:
             middle of a body (the request's, or the answer's for GET), `strip` hides If-None-Match from the server.
         method, path: which requests; `path` is a part of it.
         times: how many of them.
+        before: called before anything of the request is forwarded.
         also: called where the act has reached its worst moment.
     """
 
@@ -40,7 +41,8 @@ class Fault:
     path: str = ""
     times: int = 1
     seconds: float = 0.0
-    also: Callable[[], None] = field(default=lambda: None)
+    before: Callable[[], object] = field(default=lambda: None)
+    also: Callable[[], object] = field(default=lambda: None)
 
 
 class FaultProxy:
@@ -117,6 +119,8 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.owner.fault_for(self.command, self.path)
         length = int(self.headers.get("Content-Length", 0))
         self.close_connection = True
+        if fault:
+            fault.before()
         match fault.act if fault else "":
             case "refuse":
                 fault.also()

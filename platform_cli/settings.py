@@ -17,6 +17,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from platform_cli.errors import SettingsError, did_you_mean
 from platform_cli.names import Channel
@@ -52,6 +53,9 @@ class Settings:
 
 
 KEYS = tuple(field.name for field in fields(Settings) if field.name != "environment")
+# What only a compile, a submit or a cluster needs; `template.environment` reads it.
+CLUSTER_KEYS = ("context", "namespace", "datastore", "service_account", "secret", "team")
+CLUSTER_TABLES = ("images", "pools", "queues")
 
 
 def load_settings(
@@ -78,8 +82,19 @@ def load_settings(
             fix=did_you_mean(name, [*sections, "local"]),
         )
     root = file.parent if file else start
-    values = {**sections.get(name, {}), **_from_environ(environ)}
+    section = {key: value for key, value in sections.get(name, {}).items() if key in KEYS}
+    values = {**section, **_from_environ(environ)}
     return _settings(name, values, root, environ)
+
+
+def load_section(environment: str, *, start: Path | None = None) -> dict[str, Any]:
+    """
+    Read what one environment's section of platform.toml says, tables included; empty where it has none.
+
+    Raises:
+        SettingsError: as `load_settings`.
+    """
+    return _sections(find_file(Path.cwd() if start is None else start)).get(environment, {})
 
 
 def find_file(start: Path) -> Path | None:
@@ -90,7 +105,7 @@ def find_file(start: Path) -> Path | None:
     return None
 
 
-def _sections(file: Path | None) -> dict[str, dict[str, str]]:
+def _sections(file: Path | None) -> dict[str, dict[str, Any]]:
     if file is None:
         return {}
     try:
@@ -112,9 +127,13 @@ def _check_section(where: str, section: object) -> None:
     if not isinstance(section, dict):
         raise SettingsError(f"{where} is not a table", wanted="keys and values below a header of its own")
     for key, value in section.items():
-        if key not in KEYS:
-            raise SettingsError(f'{where}: unknown key "{key}"', fix=did_you_mean(key, list(KEYS)))
-        if not isinstance(value, str):
+        known = [*KEYS, *CLUSTER_KEYS, *CLUSTER_TABLES]
+        if key not in known:
+            raise SettingsError(f'{where}: unknown key "{key}"', fix=did_you_mean(key, known))
+        if key in CLUSTER_TABLES:
+            if not isinstance(value, dict):
+                raise SettingsError(f"{where}.{key} is {value!r}", wanted="a table of its own")
+        elif not isinstance(value, str):
             raise SettingsError(f"{where}.{key} is {value!r}", wanted="a string")
 
 

@@ -40,9 +40,27 @@ def _batch(name: str, unit: str, meaning: str, *labels: str) -> Signal:
     )
 
 
+def _run(name: str, kind: Kind, unit: str, meaning: str, *labels: str) -> Signal:
+    """What Argo's workflow controller emits about every run, because `policy/health` asks it to."""
+    return Signal(
+        name=f"platform_run_{name}",
+        kind=kind,
+        unit=unit,
+        labels=("flow", "queue", *labels),
+        meaning=meaning,
+        emitted_by="Argo's workflow controller",
+    )
+
+
+RUN_SIGNALS = (
+    _run("finished_total", Kind.COUNTER, "runs", "Runs that ended, by the way they ended.", "status"),
+    _run("duration_seconds", Kind.GAUGE, "seconds", "Wall time of the latest run."),
+)
+
 SIGNALS: dict[str, Signal] = {
     signal.name: signal
     for signal in (
+        *RUN_SIGNALS,
         _batch("rows_in", "rows", "Customers in the day's snapshot."),
         _batch("rows_scored", "rows", "Customers with a published score."),
         _batch("rows_per_second", "rows per second", "Customers scored per second of scoring time."),

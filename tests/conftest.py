@@ -10,6 +10,10 @@ pytest_plugins = ["tests.s3_server"]
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden files instead of comparing")
+
+
 @pytest.fixture(autouse=True)
 def _nothing_of_the_callers_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings, credentials and Metaflow's configuration of the developer's shell must not decide a test."""

@@ -1,0 +1,52 @@
+"""
+Say on everything whose it is.
+
+In: a document. Out: labels on the object, on every run of it and on every pod: flow, queue, team, code, environment,
+and on runs the day they are for.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from platform_cli.graph.values import Finding, FlowGraph
+from platform_cli.names import LABEL_PREFIX, flow_slug
+from platform_cli.policy.parts import is_template
+from platform_cli.template import Target
+from platform_cli.template.cron import DAY
+
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+_LONGEST = 63
+
+
+def label(document: dict[str, Any], graph: FlowGraph, target: Target) -> list[Finding]:
+    """Write the labels; a value that a label cannot hold is shortened to what it can."""
+    labels = {
+        f"{LABEL_PREFIX}/{key}": value_of(text)
+        for key, text in (
+            ("flow", flow_slug(graph.name)),
+            ("project", graph.project),
+            ("queue", target.queue.name),
+            ("team", target.environment.team),
+            ("code", target.code_hash[:12]),
+            ("environment", target.environment.name),
+            ("channel", target.channel.name.replace("/", ".")),
+        )
+        if text
+    }
+    document["metadata"]["labels"] = labels
+    if is_template(document):
+        spec = document["spec"]
+        spec["podMetadata"] = {"labels": dict(labels)}
+        spec["workflowMetadata"] = {"labels": dict(labels)}
+        if graph.parameter(DAY):
+            # The day of a time in RFC 3339 is its first ten characters; a label can hold no colon.
+            day = {"expression": f"workflow.parameters.{DAY}[0:10]"}
+            spec["workflowMetadata"]["labelsFrom"] = {f"{LABEL_PREFIX}/as-of": day}
+    return []
+
+
+def value_of(text: str) -> str:
+    """Make a label's value of any text."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:_LONGEST].strip("-._")

@@ -8,7 +8,7 @@ The order of things: `add_input` -> `add_part` for each shard -> `publish` (or `
 """
 
 from platform_cli.publication.chain import list_days, read_chain, read_day
-from platform_cli.publication.commit import Outcome, Status, correct, publish
+from platform_cli.publication.commit import Outcome, Status, correct, find_published, publish
 from platform_cli.publication.digest import BLOCK_ROWS, IdDigest, RowDigest
 from platform_cli.publication.gates import examine, read_part
 from platform_cli.publication.parts import add_input, add_part, fetched_sha256, file_sha256, part_name
@@ -45,6 +45,7 @@ __all__ = [
     "examine",
     "fetched_sha256",
     "file_sha256",
+    "find_published",
     "list_days",
     "part_name",
     "publish",

@@ -58,10 +58,24 @@ def publish(store: Store, day: Day, draft: Draft, *, now: datetime.datetime, non
         StoreUnsafe: the store would let two runs publish one day.
         Unclear: nobody can say whether the day is published; running again is safe.
     """
+    return find_published(store, day, draft) or _commit(
+        store, _manifest(store, day, draft, previous=None, now=now, nonce=nonce)
+    )
+
+
+def find_published(store: Store, day: Day, draft: Draft) -> Outcome | None:
+    """
+    Say whether a day is published already, before anything is computed for it.
+
+    Args:
+        draft: its parts do not matter here.
+    Returns:
+        The outcome that publishing would have, or None where the day is free.
+    Raises:
+        Conflict: the day is published from another input or by another model.
+    """
     chain = read_chain(store, day)
-    if chain:
-        return _already_published(chain, day, draft)
-    return _commit(store, _manifest(store, day, draft, previous=None, now=now, nonce=nonce))
+    return _already_published(chain, day, draft) if chain else None
 
 
 def correct(store: Store, day: Day, draft: Draft, *, of: str, now: datetime.datetime, nonce: str) -> Outcome:

@@ -10,7 +10,17 @@ import pytest
 
 from platform_cli.errors import Conflict, Damaged, NotFound, UsageError
 from platform_cli.names import Channel
-from platform_cli.publication import Day, ModelRecord, Status, correct, list_days, publish, read_chain, read_day
+from platform_cli.publication import (
+    Day,
+    ModelRecord,
+    Status,
+    correct,
+    find_published,
+    list_days,
+    publish,
+    read_chain,
+    read_day,
+)
 from platform_cli.store import Store, open_store
 
 from .builder import CHAMPION, DAY, NOW, Work, ids_of, scores_of, work
@@ -73,6 +83,15 @@ def test_a_day_published_by_another_model_is_a_conflict_that_names_both(store: S
     second = second.changed(models=(replace(CHAMPION, version="4"),))
     with pytest.raises(Conflict, match=r"model riskiness version 3.*model riskiness version 4"):
         second.publish("nonce-2")
+
+
+def test_whether_a_day_is_published_is_known_before_anything_is_scored(ready: Work) -> None:
+    nothing_scored = replace(ready.draft, parts=())
+    assert find_published(ready.store, DAY, nothing_scored) is None
+    first = ready.publish().manifest
+    found = find_published(ready.store, DAY, nothing_scored)
+    assert found is not None
+    assert (found.status, found.manifest) == ("already-published", first)
 
 
 def test_a_challenger_more_does_not_make_it_other_work(ready: Work) -> None:

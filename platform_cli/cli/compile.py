@@ -17,7 +17,7 @@ from platform_cli.code.package import pack
 from platform_cli.errors import NotFound, SettingsError, UsageError
 from platform_cli.graph import FlowGraph, load_graph
 from platform_cli.names import Channel
-from platform_cli.settings import find_file, load_section
+from platform_cli.settings import environment_names, find_file, load_section
 from platform_cli.template.environment import Environment, Target, parse_environment
 
 QUEUE, ADHOC_QUEUE = "production", "adhoc"
@@ -78,6 +78,11 @@ def read_environment(name: str, root: Path) -> Environment:
         channel=channel,
         variables={**_FIXED, **settings, **metaflow, "PLATFORM_CHANNEL": channel.name},
     )
+
+
+def cluster_environments(root: Path) -> list[str]:
+    """Names of the environments that have queues, which is what a compile needs."""
+    return [name for name in environment_names(root) if load_section(name, start=root).get("queues")]
 
 
 def _read_lock(file: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ completion read only the table below. Verbs raise; only this module turns an exc
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import signal
@@ -25,6 +26,12 @@ from platform_cli.errors import ExitCode, Interrupted, PlatformError, Terminated
 
 VERBS = {
     "run": ("platform_cli.cli.run", "Run a flow on this machine and show its steps."),
+    "scores": ("platform_cli.cli.scores", "List, show, fetch and verify published scores."),
+    "explain": ("platform_cli.cli.explain", "Say where one customer's score of a day comes from."),
+    "models": ("platform_cli.cli.models", "Show registered models and move the role of champion."),
+    "check": ("platform_cli.cli.check", "Say everything that keeps a flow from running."),
+    "render": ("platform_cli.cli.render", "Compile a flow into the objects of one environment."),
+    "diff": ("platform_cli.cli.diff", "Say in words what a change of a flow changes."),
     "metrics": ("platform_cli.cli.metrics", "Print the metrics that flows left."),
     "settings": ("platform_cli.cli.settings", "Show the settings in force from this folder."),
     "schema": ("platform_cli.cli.schema", "Print the JSON schema of a command's --json output."),
@@ -37,6 +44,10 @@ COMPLETE_VARIABLE = "_PLATFORM_COMPLETE"
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command line; the result is the process's exit code."""
     words = list(sys.argv[1:] if words is None else words)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A file's name, or a locale, that cannot be written must not turn an answer into an error.
+            stream.reconfigure(errors="backslashreplace")
     # Handed to click as the line's own object: -v is known here whichever part of the line said it.
     said: dict[str, Any] = {}
     try:

@@ -76,6 +76,12 @@ def current_settings() -> Settings:
     return load_settings(os.environ, environment=_said("env"))
 
 
+def named_environment() -> str | None:
+    """The environment that this command line named with --env."""
+    name: str | None = _said("env")
+    return name
+
+
 def is_verbose() -> bool:
     """Whether -v stands somewhere on this command line."""
     return bool(_said("verbose"))

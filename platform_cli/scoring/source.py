@@ -24,9 +24,9 @@ from platform_cli.scoring.checks import Finding, check_names, check_types, refus
 from platform_cli.scoring.contract import Column, ColumnType, Contract
 
 _CHUNK_BYTES = 1 << 20
-# What a CSV field must look like to be read as the type: Arrow's own rules, which take no separators and no hex.
+# What Arrow reads as the type in a CSV field; thousands' separators and decimal commas are not in it.
 _LOOKS_LIKE = {
-    ColumnType.INT64: r"^[ \t]*-?[0-9]+[ \t]*$",
+    ColumnType.INT64: r"^[ \t]*(-?[0-9]+|0[xX][0-9a-fA-F]+)[ \t]*$",
     ColumnType.FLOAT64: r"(?i)^[ \t]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?[ \t]*$|^[+-]?(nan|inf|infinity)$",
 }
 

@@ -36,6 +36,7 @@ from platform_cli.models.version import (
     PREVIOUS,
     ROLLED_BACK,
     RUN_KEY,
+    Training,
     Version,
     is_role,
     parse_version,
@@ -57,6 +58,13 @@ class Registry:
         """Name this channel's own model in the registry; a full name is kept."""
         return model if "--" in model else registered_model_name(model, self.channel)
 
+    def readable_name(self, model: str) -> str:
+        """Name the model that this channel reads: an ad hoc channel without one of its own reads production's."""
+        own = self.registered_name(model)
+        if own == model or self._model(own) is not None or self._model(model) is None:
+            return own
+        return model
+
     # -- what is there ------------------------------------------------------------------------------------------------
 
     def models(self) -> list[str]:
@@ -66,7 +74,7 @@ class Registry:
 
     def versions(self, model: str) -> list[Version]:
         """List a model's versions, newest first; empty where there is no such model."""
-        name = self.registered_name(model)
+        name = self.readable_name(model)
         return self._search(f"name = '{_quotable(name)}'", self._aliases(name))
 
     def find(self, model: str, number: int) -> Version:
@@ -74,12 +82,12 @@ class Registry:
         for version in self.versions(model):
             if version.number == number:
                 return version
-        name = self.registered_name(model)
+        name = self.readable_name(model)
         raise NotFound(f"model {name} has no version {number}", fix=f"See `platform models show {name}`.")
 
     def roles(self, model: str) -> dict[str, Version]:
         """Resolve the champion and all challengers at once, so that a batch sees one state of the registry."""
-        name = self.registered_name(model)
+        name = self.readable_name(model)
         aliases = self._aliases(name)
         wanted = {alias: number for alias, number in aliases.items() if is_role(alias)}
         if not wanted:
@@ -98,7 +106,7 @@ class Registry:
         roles = self.roles(model)
         if role in roles:
             return roles[role]
-        name = self.registered_name(model)
+        name = self.readable_name(model)
         if role != CHAMPION:
             known = ", ".join(roles) or "none"
             raise NotFound(f'model {name} has no "{role}"', wanted=f"one of its roles: {known}")
@@ -110,10 +118,11 @@ class Registry:
         )
         raise NoChampion(f"model {name} has no champion", fix=fix)
 
-    def metrics(self, version: Version) -> dict[str, float]:
-        """Read the evaluation that its training run logged."""
+    def training(self, version: Version) -> Training:
+        """Read what its training run logged."""
         with answers_of(self.uri):
-            return dict(self.client.get_run(version.training_run).data.metrics)
+            data = self.client.get_run(version.training_run).data
+        return Training(params=dict(data.params), metrics=dict(data.metrics))
 
     # -- registering --------------------------------------------------------------------------------------------------
 
@@ -227,7 +236,7 @@ class Registry:
 
     def retire(self, model: str, role: str) -> None:
         """Take a challenger's role away; the version stays."""
-        name = self.registered_name(model)
+        name = self.readable_name(model)
         self._own(name)
         with answers_of(self.uri):
             self.client.delete_registered_model_alias(name, role)
@@ -241,7 +250,7 @@ class Registry:
         Raises:
             NotFound: the champion replaced nobody.
         """
-        name = self.registered_name(model)
+        name = self.readable_name(model)
         self._own(name)
         champion = self.resolve(name)
         if PREVIOUS not in champion.tags:
@@ -267,15 +276,18 @@ class Registry:
                 fix="Production's models change by runs of deployed templates and by its operators.",
             )
 
-    def _aliases(self, name: str) -> dict[str, int]:
+    def _model(self, name: str) -> Any:
         with answers_of(self.uri):
             try:
-                model = self.client.get_registered_model(name)
+                return self.client.get_registered_model(name)
             except Exception as error:
                 if error_code(error) == "RESOURCE_DOES_NOT_EXIST":
-                    return {}
+                    return None
                 raise
-        return {alias: int(number) for alias, number in model.aliases.items()}
+
+    def _aliases(self, name: str) -> dict[str, int]:
+        model = self._model(name)
+        return {alias: int(number) for alias, number in model.aliases.items()} if model else {}
 
     def _search(self, condition: str, aliases: Mapping[str, int]) -> list[Version]:
         found: list[Any] = []

@@ -18,7 +18,7 @@ CHALLENGER = "challenger-"
 TAG = "platform."
 DIGEST, CONTRACT, DATA, CODE, FOLDER = (f"{TAG}{name}" for name in ("digest", "contract", "data", "code", "folder"))
 VERDICT, REASONS, PREVIOUS = f"{TAG}gate.verdict", f"{TAG}gate.reasons", f"{TAG}previous-champion"
-ROLLED_BACK, OVERRIDE = f"{TAG}rolled-back", f"{TAG}override"
+ROLLED_BACK, REASON, OVERRIDE = f"{TAG}rolled-back", f"{TAG}reason", f"{TAG}override"
 RUN_KEY = f"{TAG}key"
 
 
@@ -51,6 +51,14 @@ class Version:
     def verdict(self) -> str:
         """`passed`, `refused`, or empty where the gate has not judged it."""
         return self.tags.get(VERDICT, "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What a training run logged to MLflow."""
+
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
 
 
 def is_role(alias: str) -> bool:

@@ -26,7 +26,7 @@ def test_a_version_says_what_it_was_made_from(registry: Registry, tmp_path: Path
         "contract-1",
     )
     assert abs(version.created - datetime.datetime.now(datetime.UTC)) < datetime.timedelta(minutes=5)
-    assert registry.metrics(version) == {"auc": 0.75}
+    assert registry.training(version).metrics == {"auc": 0.75}
 
 
 def test_registering_the_same_digest_again_is_the_same_version(registry: Registry, tmp_path: Path) -> None:
@@ -222,6 +222,7 @@ registry.fetch(version, Path(sys.argv[2]) / "cache")
 """
 
 
+@pytest.mark.slow
 def test_mlflow_says_nothing_not_even_when_it_makes_its_tables(tmp_path: Path) -> None:
     words = [sys.executable, "-c", _QUIET, f"sqlite:///{tmp_path}/new/home/mlflow.db", str(tmp_path)]
     answer = subprocess.run(words, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": "."})

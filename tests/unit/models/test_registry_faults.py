@@ -113,7 +113,7 @@ def test_on_a_server_too_and_the_folder_comes_back_through_it_in_silence(
         registry.promote(version)
         fetched = registry.fetch(registry.resolve("riskiness"), tmp_path / "cache")
         assert load_form(fetched, version.digest).digest == version.digest
-        assert registry.metrics(version) == {"auc": 0.75}
+        assert registry.training(version).metrics == {"auc": 0.75}
     assert capfd.readouterr() == ("", "")
     with pytest.raises(Unreachable, match="connection refused"):
         registry.resolve("riskiness")

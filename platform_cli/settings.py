@@ -97,6 +97,11 @@ def load_section(environment: str, *, start: Path | None = None) -> dict[str, An
     return _sections(find_file(Path.cwd() if start is None else start)).get(environment, {})
 
 
+def environment_names(start: Path) -> list[str]:
+    """Names of the environments of the nearest platform.toml, as it lists them."""
+    return list(_sections(find_file(start)))
+
+
 def find_file(start: Path) -> Path | None:
     """Find platform.toml in `start` or the nearest folder above it."""
     for folder in (start, *start.parents):

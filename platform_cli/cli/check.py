@@ -29,7 +29,9 @@ def command(flow: Path | None, every: bool, as_json: bool) -> None:
     emit({"environments": environments, "flows": flows}, as_json, _words)
     found = sum(len(checked["findings"]) for checked in flows)
     if found:
-        raise ChangesFound(f"{found} finding{'s' if found > 1 else ''} in {len(files)} flow{'s' if len(files) > 1 else ''}")
+        raise ChangesFound(
+            f"{found} finding{'s' if found > 1 else ''} in {len(files)} flow{'s' if len(files) > 1 else ''}"
+        )
 
 
 def _check(file: Path, root: Path, environments: list[str]) -> dict[str, Any]:

@@ -71,5 +71,8 @@ def _reference(reference: str, files: list[Path], root: Path, environment: Any) 
             tar.extractall(folder, filter="data")
         then = [Path(folder) / file.resolve().relative_to(root.resolve()) for file in files]
         return [
-            document for file in then if file.is_file() for document in render(file, environment, Path(folder)).documents
+            document
+            for file in then
+            if file.is_file()
+            for document in render(file, environment, Path(folder)).documents
         ]

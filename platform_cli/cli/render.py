@@ -49,7 +49,9 @@ def _into(folder: Path, texts: dict[str, str], *, whole: bool, only_check: bool)
     if only_check:
         if difference:
             raise ChangesFound(
-                f"{folder} is not what the flows render to", fix="\n  ".join(difference.lines()), wanted="the same files"
+                f"{folder} is not what the flows render to",
+                fix="\n  ".join(difference.lines()),
+                wanted="the same files",
             )
         return
     for name in (*difference.missing, *difference.stale):

@@ -34,7 +34,7 @@ def _above(step: Step, chosen: Queue) -> list[Finding]:
     asked = (
         (step.ask.cpu > chosen.cpu, f"{step.ask.cpu} cores", f"{chosen.cpu}"),
         (step.ask.memory > chosen.memory, f"{step.ask.memory} of memory", f"{chosen.memory}"),
-        (step.ask.gpus > chosen.gpus, f"{step.ask.gpus} GPUs", f"{chosen.gpus}"),
+        (step.ask.gpus > chosen.gpus, f"{step.ask.gpus} GPU{'s' if step.ask.gpus > 1 else ''}", f"{chosen.gpus}"),
     )
     return [
         Finding(

@@ -93,8 +93,8 @@ def diff(first: str, second: str, as_json: bool) -> None:
 @click.option("--override", default="", metavar="REASON", help="Promote although the gate has not passed it, and why.")
 @json_option
 def promote(name: str, number: int, reason: str, override: str, as_json: bool) -> None:
-    from platform_cli.models.gate import PASSED, read_verdict
-    from platform_cli.models.version import CHAMPION, OVERRIDE, REASON
+    from platform_cli.models.gate import read_verdict
+    from platform_cli.models.version import CHAMPION, OVERRIDE, PASSED, REASON
 
     registry = _registry()
     version = registry.find(name, number)

@@ -63,10 +63,9 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join([lay(headings), *(lay(line) for line in cells)])
 
 
-def is_lively(stream: Any = None) -> bool:
-    """Whether colour and moving progress may go to `stream` (stderr where None): a terminal, no NO_COLOR, no CI."""
-    stream = sys.stderr if stream is None else stream
-    return bool(stream.isatty()) and not os.environ.get("NO_COLOR") and not os.environ.get("CI")
+def is_lively() -> bool:
+    """Whether moving progress may go to stderr: a terminal that a person looks at. Rich itself honours NO_COLOR."""
+    return sys.stderr.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
 
 
 def current_settings() -> Settings:

@@ -56,8 +56,8 @@ def _run(order: Order, as_json: bool) -> None:
     settings = current_settings()
     root = find_root(os.environ, Path.cwd())
     environ = environment_of(os.environ, file=order.file, root=root, owner=settings.owner)
-    if settings.environment != "local":
-        environ["PLATFORM_ENV"] = settings.environment
+    # The steps must see the environment that this command line chose.
+    environ["PLATFORM_ENV"] = settings.environment
     with view_of(order.flow, verbose=is_verbose()) as watch:
         finished = run_flow(order, environ, watch)
     run = finished.run

@@ -39,8 +39,7 @@ def keep_cards_beside_records() -> None:
 
 
 def run_in_main(file: Path, own_names: frozenset[str]) -> None:
-    """Run the file as `python FILE` would: its folder first on the path, nothing of this module in its names."""
-    sys.path[0] = str(file.parent)
+    """Run the file as `python FILE` would: nothing of this module in its names."""
     code = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
     names = sys.modules["__main__"].__dict__
     # Only these: Metaflow has put types of its own there by now.
@@ -52,7 +51,10 @@ def run_in_main(file: Path, own_names: frozenset[str]) -> None:
 
 if __name__ == "__main__":
     _OWN_NAMES = frozenset(name for name in globals() if not name.startswith("__"))
+    _FLOW = Path(os.environ[FLOW_VARIABLE])
+    # First of all: this module's own folder holds names that a flow may mean otherwise.
+    sys.path[0] = str(_FLOW.parent)
     stay_on_this_machine()
     if "card" in sys.argv:
         keep_cards_beside_records()
-    run_in_main(Path(os.environ[FLOW_VARIABLE]), _OWN_NAMES | {"_OWN_NAMES"})
+    run_in_main(_FLOW, _OWN_NAMES | {"_OWN_NAMES", "_FLOW"})

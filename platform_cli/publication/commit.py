@@ -103,7 +103,7 @@ def _manifest(
     store: Store, day: Day, draft: Draft, *, previous: Manifest | None, now: datetime.datetime, nonce: str
 ) -> Manifest:
     """Pass the store and the parts through the gates, and write down what was found."""
-    store.probe()
+    store.probe(f"{day.channel}/{day.flow}")
     totals = examine(store, day, draft)
     return Manifest(
         day=day,

@@ -74,19 +74,25 @@ class RowDigest(IdDigest):
     Args:
         id_column: name of the id's column.
         bands: all risk bands in their order; at most 256.
+
+    Attributes:
+        band_rows: how many rows of each band were seen.
     """
 
     def __init__(self, id_column: str, bands: tuple[str, ...]) -> None:
         super().__init__(id_column)
         self.bands = bands
+        self.band_rows = dict.fromkeys(bands, 0)
 
     def _row_bytes(self, batch: Any) -> Any:
         probability = batch.column(PROBABILITY).to_numpy(zero_copy_only=False).astype("<f4", copy=False)
-        positions = band_positions(batch.column(BAND), self.bands)
+        positions = _band_positions(batch.column(BAND), self.bands)
+        for position, band in enumerate(self.bands):
+            self.band_rows[band] += int((positions == position).sum())
         return _interleave(batch.column(self.id_column), (probability, positions))
 
 
-def band_positions(column: Any, bands: tuple[str, ...]) -> Any:
+def _band_positions(column: Any, bands: tuple[str, ...]) -> Any:
     """
     Return each row's position in `bands` as uint8, whatever the order of the column's own dictionary.
 
@@ -112,8 +118,11 @@ def _interleave(ids: Any, columns: tuple[Any, ...]) -> Any:
     import pyarrow as pa
 
     if pa.types.is_integer(ids.type):
+        numbers = ids.to_numpy(zero_copy_only=False).astype("<i8", copy=False)
+        if not columns:
+            return numbers
         rows = np.empty(len(ids), dtype=[("id", "<i8"), *((f"c{n}", c.dtype) for n, c in enumerate(columns))])
-        rows["id"] = ids.to_numpy(zero_copy_only=False)
+        rows["id"] = numbers
         for number, column in enumerate(columns):
             rows[f"c{number}"] = column
         return rows.view("u1")

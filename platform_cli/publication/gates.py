@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from platform_cli.errors import ContractBroken, Damaged
-from platform_cli.publication.digest import BAND, BLOCK_ROWS, PROBABILITY, IdDigest, RowDigest, band_positions
+from platform_cli.publication.digest import BAND, BLOCK_ROWS, PROBABILITY, IdDigest, RowDigest
 from platform_cli.publication.parts import file_sha256
 from platform_cli.publication.records import Day, Draft, Part, Totals
 from platform_cli.store import Store
@@ -49,6 +48,7 @@ def examine(store: Store, day: Day, draft: Draft) -> Totals:
                 tally.add(batch)
         if (digest.rows, digest.blocks()) != (part.rows, part.blocks):
             raise Damaged(f"{day.key(part.name)} holds other rows than the run scored", fix="Run again.")
+        tally.add_bands(digest.band_rows)
     _check_ids(day, draft, ids)
     return tally.totals(day)
 
@@ -104,7 +104,7 @@ class _Tally:
         self._rows = 0
         self._sums: list[float] = []
         self._squares: list[float] = []
-        self._bands: Counter[str] = Counter(dict.fromkeys(draft.bands, 0))
+        self._bands = dict.fromkeys(draft.bands, 0)
 
     def add(self, batch: Any) -> None:
         import numpy as np
@@ -112,15 +112,17 @@ class _Tally:
         _check_increasing(batch.column(self._draft.id_column), self._draft.id_column)
         scores = batch.column(PROBABILITY)
         _check_probabilities(scores)
-        wide = scores.to_numpy(zero_copy_only=False).astype("f8")
+        values = scores.to_numpy(zero_copy_only=False)
         self._rows += batch.num_rows
-        self._sums.append(float(wide.sum()))
-        self._squares.append(float(wide @ wide))
-        positions = band_positions(batch.column(BAND), self._draft.bands)
-        counts = np.bincount(positions, minlength=len(self._draft.bands))
-        self._bands.update(dict(zip(self._draft.bands, map(int, counts), strict=True)))
+        self._sums.append(float(values.sum(dtype="f8")))
+        # As a float64 copy squared would be, without the copy.
+        self._squares.append(float(np.einsum("i,i->", values, values, dtype="f8", casting="safe")))
         for column, wanted in self._constants.items():
             _check_constant(batch.column(column), column, wanted)
+
+    def add_bands(self, rows: Mapping[str, int]) -> None:
+        for band, count in rows.items():
+            self._bands[band] += count
 
     def totals(self, day: Day) -> Totals:
         """Return the sums, where they are inside the draft's bounds."""
@@ -137,7 +139,7 @@ class _Tally:
                     wanted=f"{low:.4f} to {high:.4f}",
                     fix="Compare the input with the days before; nothing was published.",
                 )
-        return Totals(rows=self._rows, mean=mean, deviation=deviation, bands=dict(self._bands))
+        return Totals(rows=self._rows, mean=mean, deviation=deviation, bands=self._bands)
 
 
 def _check_increasing(ids: Any, name: str) -> None:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from platform_cli.errors import AlreadyExists, StoreUnsafe, UsageError
 
-PROBE_KEY = "probe/conditional-create"
+PROBE_NAME = "probe/conditional-create"
 
 
 class Store(Protocol):
@@ -52,8 +52,13 @@ class Store(Protocol):
     def list(self, prefix: str) -> list[str]:
         """Return all keys below a folder of keys, sorted; the empty prefix means all."""
 
-    def probe(self) -> None:
-        """Return only where the store honours conditional creates; StoreUnsafe otherwise."""
+    def probe(self, prefix: str = "") -> None:
+        """
+        Return only where the store honours conditional creates; StoreUnsafe otherwise.
+
+        Args:
+            prefix: a folder of keys that the caller may write; its account may write nowhere else.
+        """
 
 
 def open_store(url: str, *, s3_endpoint: str = "") -> Store:
@@ -78,7 +83,7 @@ def open_store(url: str, *, s3_endpoint: str = "") -> Store:
     return FolderStore(Path(url).absolute())
 
 
-def probe_by_creating_twice(store: Store) -> None:
+def probe_by_creating_twice(store: Store, prefix: str) -> None:
     """
     Create one key twice; a store that lets the second through would let two runs publish one day.
 
@@ -86,7 +91,7 @@ def probe_by_creating_twice(store: Store) -> None:
     """
     for _ in ("first", "second"):
         try:
-            store.create(PROBE_KEY, b"created once\n")
+            store.create(f"{prefix}/{PROBE_NAME}" if prefix else PROBE_NAME, b"created once\n")
         except AlreadyExists:
             return
     raise StoreUnsafe(

@@ -70,9 +70,9 @@ class FolderStore:
             keys += [(below / name).as_posix() for name in files if not name.startswith(".")]
         return sorted(keys)
 
-    def probe(self) -> None:
+    def probe(self, prefix: str = "") -> None:
         """Return only where a second create of one key is refused; StoreUnsafe where files cannot be linked."""
-        probe_by_creating_twice(self)
+        probe_by_creating_twice(self, check_prefix(prefix))
 
     @contextmanager
     def _incoming(self, key: str) -> Iterator[BinaryIO]:

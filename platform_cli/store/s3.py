@@ -93,9 +93,9 @@ class S3Store:
         found = self._asked_again(ask, f"list s3://{self._bucket}/{start}")
         return sorted(key.removeprefix(self._prefix) for key in found)
 
-    def probe(self) -> None:
+    def probe(self, prefix: str = "") -> None:
         """Return only where the server refuses a second create of one key; StoreUnsafe otherwise."""
-        probe_by_creating_twice(self)
+        probe_by_creating_twice(self, check_prefix(prefix))
 
     @cached_property
     def _client(self) -> Any:

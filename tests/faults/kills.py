@@ -111,6 +111,7 @@ class Tally:
     """What a series of kills came to."""
 
     kills: dict[str, int]
+    days: int
     verdict: Verdict
 
     @property
@@ -142,7 +143,7 @@ def run_kills(arena: Arena, nursery: Nursery, *, kills: int, random_kills: int, 
         assert status in (0, -signal.SIGKILL), f"a run of {day} ended with {status}"
         done[RANDOM] += status != 0
         _finish(arena, nursery, day)
-    return Tally(dict(done), arena.oracle.judge(days))
+    return Tally(dict(done), len(days), arena.oracle.judge(days))
 
 
 def _kill_at(arena: Arena, nursery: Nursery, day: str, point: str) -> None:

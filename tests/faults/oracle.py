@@ -60,6 +60,8 @@ class Verdict:
     days: int
     manifests: int
     rows: int
+    objects: int
+    whole_objects: int
 
 
 @dataclass(frozen=True)
@@ -77,21 +79,24 @@ class Oracle:
     def judge(self, expected_days: Iterable[str]) -> Verdict:
         """Check that exactly these days are published, each once, whole, and with the right scores."""
         keys = self.store.keys()
-        self._no_half_objects(keys)
+        whole = self._whole_objects(keys)
         published = sorted({m[1] for key in keys if (m := re.match(rf"{self.prefix}/([0-9-]+)/manifests/", key))})
         assert published == sorted(expected_days), "the published days are not those of the runs that committed"
         rows = sum(self._judge_day(day, keys) for day in published)
         manifests = sum("/manifests/" in key for key in keys)
         assert manifests == len(published), f"{manifests} manifests for {len(published)} days"
-        return Verdict(days=len(published), manifests=manifests, rows=rows)
+        return Verdict(days=len(published), manifests=manifests, rows=rows, objects=len(keys), whole_objects=whole)
 
-    def _no_half_objects(self, keys: list[str]) -> None:
-        """Whoever died left its parts whole, or not at all."""
+    def _whole_objects(self, keys: list[str]) -> int:
+        """Count what can be read to its end: whoever died left its objects whole, or not at all."""
         for key in keys:
+            body = self.store.read(key)
             if key.endswith(".parquet"):
-                body = self.store.read(key)
                 assert body[:4] == body[-4:] == b"PAR1", f"{key} is half a file"
-                pq.ParquetFile(io.BytesIO(body)).close()
+                pq.read_table(io.BytesIO(body))
+            elif key.endswith(".json"):
+                assert isinstance(json.loads(body), dict), f"{key} is half a manifest"
+        return len(keys)
 
     def _judge_day(self, day: str, keys: list[str]) -> int:
         folder = f"{self.prefix}/{day}/manifests/"

@@ -218,7 +218,7 @@ class Watched:
         self._death.at("before look")
         return self._store.list(prefix)
 
-    def probe(self) -> None:
+    def probe(self, prefix: str = "") -> None:
         self._death.doing = "probe"
-        self._store.probe()
+        self._store.probe(prefix)
         self._death.at("after probe")

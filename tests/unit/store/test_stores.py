@@ -83,6 +83,12 @@ def test_a_store_that_keeps_its_promise_passes_the_probe_again_and_again(store: 
     store.probe()
 
 
+def test_a_probe_writes_only_where_its_caller_may(store: Store) -> None:
+    """On a shared store an account may write its own channel and nothing else."""
+    store.probe("adhoc/ann/riskiness-score")
+    assert store.list("") == ["adhoc/ann/riskiness-score/probe/conditional-create"]
+
+
 @pytest.mark.parametrize(
     "key",
     ["", "/absolute", "../up", "a/../b", "a//b", "a/", ".hidden", "a/.hidden", "a b", "a\n", "a\x00b", "ä", "a\\b"],

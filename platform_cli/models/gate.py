@@ -23,14 +23,22 @@ from platform_cli.errors import UsageError, did_you_mean
 from platform_cli.models.encoder import Columns
 from platform_cli.models.evaluate import Evaluation, changed_band, evaluate, score_stability
 from platform_cli.models.form import load_form
-from platform_cli.models.version import CHALLENGER, CHAMPION, REASONS, ROLLED_BACK, TAG, VERDICT, Version
+from platform_cli.models.version import (
+    CHALLENGER,
+    CHAMPION,
+    PASSED,
+    REASONS,
+    REFUSED,
+    ROLLED_BACK,
+    TAG,
+    VERDICT,
+    Version,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from platform_cli.models.registry import Registry
-
-PASSED, REFUSED = "passed", "refused"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,8 +169,9 @@ def run_gate(
     Args:
         folder: where the forms of candidate and champion are fetched to.
     """
-    roles = registry.roles(version.model)
-    champion = roles.get(CHAMPION)
+    # As it is now: between registration and gate, people may have rolled it back, or an earlier try have judged it.
+    version = registry.find(version.model, version.number)
+    champion = registry.roles(version.model).get(CHAMPION)
     if champion and champion.number == version.number and version.verdict == PASSED:
         registry.promote(version)
         return read_verdict(version)

@@ -33,6 +33,7 @@ from platform_cli.models.version import (
     DATA,
     DIGEST,
     FOLDER,
+    PASSED,
     PREVIOUS,
     ROLLED_BACK,
     RUN_KEY,
@@ -159,8 +160,8 @@ class Registry:
         Register the model in `folder`, once, and give it a role as challenger.
 
         Args:
-            challenger: name of the role, without `challenger-`; empty for none. A version that the gate has judged
-                keeps the role it has.
+            challenger: name of the role, without `challenger-`; empty for none. A version that passed the gate keeps
+                the role it has: a step that is tried again must not make a challenger of the champion.
         Raises:
             ModelRefused: the folder is not what `digest` says.
             NotAllowed: there are three other challengers already.
@@ -173,7 +174,7 @@ class Registry:
             self._room_for(name, alias)
         with answers_of(self.uri):
             version = self._with_digest(name, digest) or self._create(name, folder, form)
-            if alias and not version.verdict and version.aliases != (alias,):
+            if alias and version.verdict != PASSED and alias not in version.aliases:
                 self.client.set_registered_model_alias(name, alias, str(version.number))
         return self.find(name, version.number)
 

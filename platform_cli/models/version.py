@@ -18,6 +18,7 @@ CHALLENGER = "challenger-"
 TAG = "platform."
 DIGEST, CONTRACT, DATA, CODE, FOLDER = (f"{TAG}{name}" for name in ("digest", "contract", "data", "code", "folder"))
 VERDICT, REASONS, PREVIOUS = f"{TAG}gate.verdict", f"{TAG}gate.reasons", f"{TAG}previous-champion"
+PASSED, REFUSED = "passed", "refused"
 ROLLED_BACK, REASON, OVERRIDE = f"{TAG}rolled-back", f"{TAG}reason", f"{TAG}override"
 RUN_KEY = f"{TAG}key"
 

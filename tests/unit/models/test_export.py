@@ -209,6 +209,7 @@ def test_a_form_that_encodes_otherwise_is_refused_with_the_number_of_rows_and_th
 
 
 @pytest.mark.real
+@pytest.mark.slow
 def test_on_real_customers_the_registered_form_reaches_an_auc_of_77_percent(
     real_customers: Path, tmp_path: Path
 ) -> None:
@@ -230,9 +231,7 @@ def test_on_real_customers_the_registered_form_reaches_an_auc_of_77_percent(
         ).fit(customers.iloc[train], outcome[train])
         holdout = customers.iloc[test]
         origin = a_signature(features=features)
-        digest = export_form(
-            tmp_path / str(fold), pipeline, signature=origin, reference={}, holdout=holdout[list(features)]
-        )
+        digest = export_form(tmp_path / str(fold), pipeline, signature=origin, reference={}, holdout=holdout)
         form = load_form(tmp_path / str(fold), digest)
         scores.append(roc_auc_score(outcome[test], form.predict(columns_of(holdout))))
     assert np.mean(scores) >= 0.77

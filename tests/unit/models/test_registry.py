@@ -146,6 +146,13 @@ def test_a_promoted_challenger_is_champion_and_no_challenger(registry: Registry,
     assert registry.resolve("riskiness").aliases == ("champion",)
 
 
+def test_registering_the_champion_again_makes_no_challenger_of_it(registry: Registry, tmp_path: Path) -> None:
+    version = a_version(registry, tmp_path, challenger="small")
+    registry.note(version, {"platform.gate.verdict": "passed"})
+    registry.promote(version)
+    assert a_version(registry, tmp_path, challenger="small").aliases == ("champion",)
+
+
 def test_a_rollback_gives_the_role_back_to_the_champion_before(registry: Registry, tmp_path: Path) -> None:
     for trees in (5, 6, 7):
         registry.promote(a_version(registry, tmp_path, trees=trees))

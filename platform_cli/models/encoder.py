@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from platform_cli.errors import ContractBroken, ModelRefused
@@ -29,37 +29,24 @@ Scalar = str | float | int | bool
 Columns = Mapping[str, "Column"]
 
 
+OPERATIONS = ("subtract", "divide", "fill", "missing", "codes", "equals")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """
     One operation on a column.
 
-    `subtract`, `divide`, `multiply` and `add` use `value`; `clip` uses `low` and `high`; `fill` puts `value` in place
-    of what is missing; `missing` is 1 where the column is missing; `codes` gives each of `categories` its position,
-    `missing` and `unknown` a number of their own (None is NaN); `equals` is 1 where the column is `value`.
+    `subtract`, `divide`, `fill` (in place of what is missing) and `equals` (1 where it is so) use `value`; `missing`
+    is 1 where the column is missing; `codes` gives each of `categories` its position, and what is missing or unknown
+    a number of its own (None is NaN).
     """
 
     op: str
     value: Scalar | None = None
-    low: float | None = None
-    high: float | None = None
     categories: tuple[Scalar, ...] = ()
     missing: float | None = None
     unknown: float | None = None
-
-
-_FIELDS: dict[str, tuple[str, ...]] = {
-    "subtract": ("value",),
-    "divide": ("value",),
-    "multiply": ("value",),
-    "add": ("value",),
-    "clip": ("low", "high"),
-    "fill": ("value",),
-    "missing": (),
-    "codes": ("categories", "missing", "unknown"),
-    "equals": ("value",),
-}
-_MAY_BE_NULL = ("missing", "unknown")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,72 +95,42 @@ class Encoder:
         return matrix
 
     def document(self) -> dict[str, Any]:
-        """Write it as encoder.json holds it."""
-        return {
-            "inputs": list(self.inputs),
-            "outputs": [
-                {"name": lane.name, "source": lane.source, "steps": [_step_document(step) for step in lane.steps]}
-                for lane in self.lanes
-            ],
-        }
+        """Write it as encoder.json holds it: what a step does not say is left out."""
+        outputs = [
+            {"name": lane.name, "source": lane.source, "steps": [_said(s) for s in lane.steps]} for lane in self.lanes
+        ]
+        return {"inputs": list(self.inputs), "outputs": outputs}
 
 
-def parse_encoder(document: object) -> Encoder:
+def parse_encoder(document: Mapping[str, Any]) -> Encoder:
     """
     Read encoder.json.
 
     Raises:
-        ModelRefused: anything in it that is unknown, absent or of another type.
+        ModelRefused: something in it is unknown or absent.
     """
-    if not isinstance(document, dict) or set(document) != {"inputs", "outputs"}:
-        raise _refused("the document", f"{_keys(document)}", "inputs, outputs")
-    inputs, outputs = document["inputs"], document["outputs"]
-    if not isinstance(inputs, list) or not all(isinstance(name, str) for name in inputs) or not inputs:
-        raise _refused("inputs", repr(inputs), "a list of column names")
-    if not isinstance(outputs, list) or not outputs:
-        raise _refused("outputs", repr(outputs), "a list of features")
-    lanes = tuple(_parse_lane(position, lane, inputs) for position, lane in enumerate(outputs))
-    return Encoder(inputs=tuple(inputs), lanes=lanes)
+    try:
+        lanes = tuple(
+            Lane(name=lane["name"], source=lane["source"], steps=tuple(_step(step) for step in lane["steps"]))
+            for lane in document["outputs"]
+        )
+        encoder = Encoder(inputs=tuple(document["inputs"]), lanes=lanes)
+    except (KeyError, TypeError) as error:
+        raise ModelRefused(f"encoder.json is not an encoding ({error})", wanted="inputs and outputs") from error
+    for lane in lanes:
+        unknown = [step.op for step in lane.steps if step.op not in OPERATIONS]
+        if unknown or lane.source not in encoder.inputs:
+            got = f'operation "{unknown[0]}"' if unknown else f'source "{lane.source}"'
+            raise ModelRefused(f'encoder.json: "{lane.name}" has {got}', wanted=", ".join(OPERATIONS) + " on an input")
+    return encoder
 
 
-def _parse_lane(position: int, lane: object, inputs: list[str]) -> Lane:
-    where = f"outputs[{position}]"
-    if not isinstance(lane, dict) or set(lane) != {"name", "source", "steps"}:
-        raise _refused(where, _keys(lane), "name, source, steps")
-    if not isinstance(lane["name"], str) or lane["source"] not in inputs or not isinstance(lane["steps"], list):
-        raise _refused(where, f"source {lane['source']!r}", "a feature made from one of the inputs")
-    steps = tuple(_parse_step(f"{where}.steps[{number}]", step) for number, step in enumerate(lane["steps"]))
-    return Lane(name=lane["name"], source=lane["source"], steps=steps)
+def _step(document: Mapping[str, Any]) -> Step:
+    return Step(**{**document, "categories": tuple(document.get("categories", ()))})
 
 
-def _parse_step(where: str, step: object) -> Step:
-    if not isinstance(step, dict) or step.get("op") not in _FIELDS:
-        raise _refused(where, repr(step)[:80], f"one of {', '.join(_FIELDS)}")
-    names = _FIELDS[step["op"]]
-    if set(step) != {"op", *names}:
-        raise _refused(where, _keys(step), ", ".join(("op", *names)))
-    values = {name: step[name] for name in names}
-    for name, value in values.items():
-        if name == "categories":
-            if not isinstance(value, list) or not all(isinstance(item, Scalar) for item in value):
-                raise _refused(f"{where}.categories", repr(value)[:80], "a list of texts or numbers")
-            values[name] = tuple(value)
-        elif not (isinstance(value, Scalar) or (value is None and name in _MAY_BE_NULL)):
-            raise _refused(f"{where}.{name}", repr(value)[:80], "a text or a number")
-    return Step(op=step["op"], **values)
-
-
-def _step_document(step: Step) -> dict[str, Any]:
-    values = {name: getattr(step, name) for name in _FIELDS[step.op]}
-    return {"op": step.op, **{name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}}
-
-
-def _keys(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, dict) else type(value).__name__
-
-
-def _refused(where: str, got: str, wanted: str) -> ModelRefused:
-    return ModelRefused(f"encoder.json: {where} has {got}", wanted=wanted, fix="Register the model again.")
+def _said(step: Step) -> dict[str, Any]:
+    return {key: value for key, value in asdict(step).items() if value is not None and value != ()}
 
 
 def _run(lane: Lane, column: Column, shared: dict[tuple[str, tuple[Step, ...]], Column]) -> Column:
@@ -201,25 +158,17 @@ def _apply(step: Step, column: Column) -> Column:
             return is_missing(column).astype(np.float64)
         case "equals":
             return cast("Column", column == step.value).astype(np.float64)
-        case "clip":
-            return np.clip(numbers(column), step.low, step.high)
         case "subtract":
             return numbers(column) - cast("float", step.value)
-        case "divide":
-            return numbers(column) / cast("float", step.value)
-        case "multiply":
-            return numbers(column) * cast("float", step.value)
         case _:
-            return numbers(column) + cast("float", step.value)
+            return numbers(column) / cast("float", step.value)
 
 
 def numbers(column: Column) -> Column:
     """Read a column as float64, the type in which scikit-learn computes; None becomes NaN, text is refused."""
     import numpy as np
 
-    if column.dtype.kind == "O" and any(isinstance(value, str) for value in column):
-        raise TypeError("text where a number is wanted")
-    if column.dtype.kind in "UT":
+    if column.dtype.kind in "UT" or (column.dtype.kind == "O" and any(isinstance(value, str) for value in column)):
         raise TypeError("text where a number is wanted")
     return column.astype(np.float64, copy=False)
 

@@ -24,7 +24,7 @@ from platform_cli.models.form import Form, Signature, load_form, write_form
 if TYPE_CHECKING:
     import pandas as pd
 
-SUPPORTED = "passthrough, drop, SimpleImputer, StandardScaler, MinMaxScaler, OrdinalEncoder, OneHotEncoder, Pipeline"
+SUPPORTED = "passthrough, drop, SimpleImputer, StandardScaler, OrdinalEncoder, OneHotEncoder, Pipeline"
 _PROBE_ROWS = 50
 
 
@@ -199,14 +199,6 @@ def _standard_scaler(part: Any, lanes: list[Lane], _where: str) -> list[Lane]:
     return lanes
 
 
-def _min_max_scaler(part: Any, lanes: list[Lane], _where: str) -> list[Lane]:
-    limits = (Step(op="clip", low=part.feature_range[0], high=part.feature_range[1]),) if part.clip else ()
-    return [
-        _then(lane, Step(op="multiply", value=scale), Step(op="add", value=shift), *limits)
-        for lane, scale, shift in zip(lanes, part.scale_.tolist(), part.min_.tolist(), strict=True)
-    ]
-
-
 def _ordinal(part: Any, lanes: list[Lane], where: str) -> list[Lane]:
     if part.handle_unknown != "use_encoded_value":
         raise UsageError(
@@ -243,7 +235,6 @@ def _one_hot(part: Any, lanes: list[Lane], where: str) -> list[Lane]:
 _TRANSFORMERS: dict[str, Callable[[Any, list[Lane], str], list[Lane]]] = {
     "sklearn.SimpleImputer": _imputer,
     "sklearn.StandardScaler": _standard_scaler,
-    "sklearn.MinMaxScaler": _min_max_scaler,
     "sklearn.OrdinalEncoder": _ordinal,
     "sklearn.OneHotEncoder": _one_hot,
 }

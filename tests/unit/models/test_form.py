@@ -7,11 +7,13 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from platform_cli.errors import ContractBroken, ModelRefused
+from platform_cli.models.encoder import parse_encoder
 from platform_cli.models.form import FILES, load_form
 from tests.unit.models.builders import FEATURES, a_booster, a_form, an_encoder, some_customers
 
@@ -151,6 +153,23 @@ def test_an_encoder_with_its_features_in_another_order_is_refused(tmp_path: Path
 def test_an_encoder_of_other_columns_than_the_signature_is_refused(tmp_path: Path) -> None:
     digest = a_form(tmp_path, features=("limit", "late", "utilisation"))
     assert "wanted the features of signature.json: limit, late, utilisation" in str(_refusal(tmp_path, digest))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": [{"op": "eval", "value": "1"}]}, 'encoder.json: "late" has operation "eval"'),
+        ({"steps": [{"op": "fill", "code": "1"}]}, "encoder.json is not an encoding"),
+        ({"steps": [{"value": 1}]}, "encoder.json is not an encoding"),
+        ({"source": "age"}, 'encoder.json: "late" has source "age"'),
+    ],
+    ids=["unknown operation", "unknown key", "no operation", "unknown column"],
+)
+def test_an_encoding_with_something_unknown_in_it_is_refused(change: dict[str, Any], message: str) -> None:
+    lane = {"name": "late", "source": "late", "steps": []}
+    with pytest.raises(ModelRefused) as refused:
+        parse_encoder({"inputs": ["late"], "outputs": [{**lane, **change}]})
+    assert message in str(refused.value)
 
 
 def test_a_batch_without_a_feature_is_refused_by_name(tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ def open_store(url: str, *, s3_endpoint: str = "") -> Store:
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
         if not bucket:
             raise UsageError(f'the store is "{url}"', wanted="s3://bucket or s3://bucket/prefix")
+        if s3_endpoint and not s3_endpoint.startswith(("http://", "https://")):
+            raise UsageError(f'the S3 endpoint is "{s3_endpoint}"', wanted="http://host:port or https://host")
         return S3Store(bucket, prefix.strip("/"), endpoint=s3_endpoint)
     if "://" in url or not url:
         raise UsageError(f'the store is "{url}"', wanted="a folder, or s3://bucket/prefix")

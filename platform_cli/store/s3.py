@@ -187,9 +187,15 @@ class S3Store:
     def _explain_silence(self, error: Exception, act: str, *, writes: bool) -> PlatformError:
         from botocore import exceptions
 
-        if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
+        not_set_up = (
+            exceptions.NoCredentialsError,
+            exceptions.PartialCredentialsError,
+            exceptions.CredentialRetrievalError,
+            exceptions.ProfileNotFound,
+        )
+        if isinstance(error, not_set_up):
             return NotAllowed(
-                f"cannot {act}: no AWS credentials were found ({error})",
+                f"cannot {act}: AWS is not set up for this process ({error})",
                 fix="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.",
             )
         never_sent = isinstance(error, exceptions.EndpointConnectionError | exceptions.ConnectTimeoutError)

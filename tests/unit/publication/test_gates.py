@@ -141,6 +141,11 @@ def test_a_part_name_that_is_taken_by_other_bytes_is_never_overwritten(store: St
         put_part(store, tmp_path, scores_of(ids_of(11)), part_name("attempt-1", 0))
 
 
+def test_a_part_without_rows_is_refused(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(Damaged, match="has no rows; wanted at least one"):
+        put_part(store, tmp_path, scores_of(ids_of(0)), part_name("attempt-1", 0))
+
+
 def test_texts_as_ids_are_published_like_numbers(store: Store, tmp_path: Path) -> None:
     ids = pa.array([f"c-{number:05d}" for number in range(1000)])
     assert work(store, tmp_path, ids=ids).publish().number == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from platform_cli.errors import AlreadyExists, NotAllowed, NotFound, Unclear, Unreachable
+from platform_cli.errors import AlreadyExists, NotAllowed, NotFound, Unclear, Unreachable, UsageError
 from platform_cli.store import open_store
 from platform_cli.store.s3 import S3Store
 from tests.s3_server import S3Server, free_port
@@ -37,11 +37,24 @@ def test_wrong_credentials_are_not_allowed(s3: S3Server, monkeypatch: pytest.Mon
         open_store(f"s3://{bucket}", s3_endpoint=s3.endpoint).create("a", b"")
 
 
-def test_no_credentials_are_not_allowed(s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("AWS_ACCESS_KEY_ID", ""), ("AWS_PROFILE", "nobody")],
+    ids=["no credentials", "unknown profile"],
+)
+def test_a_process_without_aws_settings_is_told_which(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, value: str
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(NotAllowed, match=r"no AWS credentials were found.*\n  Set AWS_ACCESS_KEY_ID"):
-        open_store("s3://bucket", s3_endpoint=s3.endpoint).create("a", b"")
+    monkeypatch.setenv(variable, value)
+    store = open_store("s3://bucket", s3_endpoint=s3.endpoint)
+    with pytest.raises(NotAllowed, match=r"AWS is not set up for this process.*\n  Set AWS_ACCESS_KEY_ID"):
+        store.create("a", b"")
+
+
+def test_an_endpoint_that_is_no_address_is_refused() -> None:
+    with pytest.raises(UsageError, match='the S3 endpoint is "localhost:7070"; wanted http://host:port'):
+        open_store("s3://bucket", s3_endpoint="localhost:7070")
 
 
 def test_a_key_below_another_keys_object_is_an_error_and_no_refusal(s3: S3Server) -> None:

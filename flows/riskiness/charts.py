@@ -143,10 +143,12 @@ def migration_chart(title: str, bands: list[str], counts: list[list[int]]) -> Ch
         for i in range(len(bands))
         for j in range(len(bands))
     ]
+    plain = {"grid": False, "labelAngle": 0, "ticks": False, "domain": False}
     axes = {
-        "y": {"field": "champion", "type": "ordinal", "sort": bands, "title": "champion's band"},
-        "x": {"field": "challenger", "type": "ordinal", "sort": bands, "title": "challenger's band"},
+        "y": {"field": "champion", "type": "ordinal", "sort": bands, "title": "champion's band", "axis": plain},
+        "x": {"field": "challenger", "type": "ordinal", "sort": bands, "title": "challenger's band", "axis": plain},
     }
+    largest = max(max(row) for row in counts)
     return {
         "title": title,
         "width": WIDTH,
@@ -167,7 +169,15 @@ def migration_chart(title: str, bands: list[str], counts: list[list[int]]) -> Ch
             },
             {
                 "mark": {"type": "text"},
-                "encoding": {**axes, "text": {"field": "customers", "type": "quantitative", "format": ","}},
+                "encoding": {
+                    **axes,
+                    "text": {"field": "customers", "type": "quantitative", "format": ","},
+                    # White on the dark half of a square-root scale.
+                    "color": {
+                        "condition": {"test": f"datum.customers > {largest / 4}", "value": "white"},
+                        "value": "#24292f",
+                    },
+                },
             },
         ],
     }

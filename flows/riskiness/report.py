@@ -167,7 +167,7 @@ def _summary(batch: Batch, published: PublishedDay, scored: Sequence[ScoredShard
     document, totals = published.summary.document, published.outcome.manifest.totals
     quantiles = ", ".join(f"{float(name):.0%}: {value:.3f}" for name, value in document["quantiles"].items())
     return [
-        ("customers", f"{totals.rows:,} in, {totals.rows:,} scored, in {len(scored)} shards"),
+        ("customers", f"{totals.rows:,} in, {totals.rows:,} scored, shards: {len(scored)}"),
         ("throughput", f"{published.summary.rows_per_second:,.0f} rows per second"),
         ("mean score", f"{totals.mean:.4f}, standard deviation {totals.deviation:.4f}"),
         ("quantiles", quantiles),

@@ -60,8 +60,8 @@ class Batch:
 
     @property
     def models_text(self) -> str:
-        """The models in words."""
-        return ", ".join(f"{role} version {model.version}" for role, model in sorted(self.models.items()))
+        """The models in words, the champion first."""
+        return ", ".join(f"{role} version {self.models[role].version}" for role in (CHAMPION, *self.challengers))
 
     def work(self, role: str) -> Work:
         """What one model does to the day."""

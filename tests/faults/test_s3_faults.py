@@ -35,8 +35,8 @@ def bucket(s3: S3Server) -> str:
 
 @pytest.fixture
 def store(bucket: str, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """Patched, so that a server that does not answer is given up in a second, and reading back does not take four."""
-    monkeypatch.setattr("platform_cli.store.s3.ANSWER_SECONDS", 1)
+    """Patched, so that a server that does not answer is given up in two seconds, and reading back does not take four."""
+    monkeypatch.setattr("platform_cli.store.s3.ANSWER_SECONDS", 2)
     monkeypatch.setattr("platform_cli.publication.commit._READ_BACK_PAUSES", (0.0, 0.1))
     return open_store(f"s3://{bucket}/scores", s3_endpoint=proxy.endpoint)
 
@@ -61,7 +61,7 @@ def commits_sent(proxy: FaultProxy) -> int:
 def test_a_commit_that_was_stored_but_not_answered_is_found_and_not_written_again(
     ready: Work, proxy: FaultProxy, calm: Store, act: str
 ) -> None:
-    proxy.faults = [Fault(act, path=COMMIT, seconds=1.1)]
+    proxy.faults = [Fault(act, path=COMMIT, seconds=2.2)]
     outcome = ready.publish()
     assert outcome.status == "published"
     assert [manifest.nonce for manifest in read_chain(calm, DAY)] == ["nonce-1"]
@@ -84,7 +84,7 @@ def test_a_commit_that_was_not_stored_is_unclear_and_the_next_run_publishes(
 def test_a_commit_that_arrives_after_its_run_gave_up_is_found_by_the_next_run(
     ready: Work, proxy: FaultProxy, calm: Store
 ) -> None:
-    proxy.faults = [Fault("delay", path=COMMIT, seconds=3)]
+    proxy.faults = [Fault("delay", path=COMMIT, seconds=5)]
     with pytest.raises(Unclear):
         ready.publish()
     proxy.settle()
@@ -107,14 +107,14 @@ def test_an_unanswered_commit_that_lost_to_another_run_is_not_taken_for_ours(
 def test_a_part_arrives_once_and_whole_whatever_happens_on_the_way(
     store: Store, proxy: FaultProxy, calm: Store, tmp_path: Path, act: str
 ) -> None:
-    proxy.faults = [Fault(act, path=PART, seconds=1.1)]
+    proxy.faults = [Fault(act, path=PART, seconds=2.2)]
     assert work(store, tmp_path).publish().status == "published"
     assert len(read_chain(calm, DAY)) == 1
 
 
 @pytest.mark.parametrize("act", ["refuse", "503", "cut", "delay"])
 def test_a_part_is_read_back_whole_whatever_happens_on_the_way(ready: Work, proxy: FaultProxy, act: str) -> None:
-    proxy.faults = [Fault(act, method="GET", path=PART, seconds=1.1, times=2)]
+    proxy.faults = [Fault(act, method="GET", path=PART, seconds=2.2, times=2)]
     assert ready.publish().status == "published"
 
 

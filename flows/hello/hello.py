@@ -35,12 +35,12 @@ class Hello(FlowSpec):
         greetings = [[one.greeting] for one in greeted]
         current.card.append(Markdown("# Greetings"))
         current.card.append(Table(greetings))
-        self.summary = f"{len(greetings)} greeted"
+        self.headline = f"{len(greetings)} greeted"
         self.next(self.end)
 
     @step
     def end(self):
-        print(self.summary)
+        print(self.headline)
 
 
 if __name__ == "__main__":

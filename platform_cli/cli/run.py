@@ -113,8 +113,8 @@ def _document(finished: Finished, root: Path, error: PlatformError | None) -> di
             for step in run.steps
         ],
         "cards": {step: str(pages[-1]) for step, pages in cards.items()},
-        "links": {str(name): str(place) for name, place in told.get("links", {}).items()},
-        "summary": str(told.get("summary", "")),
+        "headline": str(told.get("headline") or ""),
+        "published": str(told["published_path"]) if told.get("published_path") else None,
         "error": None
         if error is None
         else {"class": type(error).__name__, "message": str(error), "exit_code": int(error.exit_code)},
@@ -122,7 +122,7 @@ def _document(finished: Finished, root: Path, error: PlatformError | None) -> di
 
 
 def _told_by_end(finished: Finished, root: Path) -> dict[str, Any]:
-    """A flow may leave two artifacts in `end` for the person who ran it: `summary`, a sentence, and `links`."""
+    """A flow may leave two artifacts in `end` for the person who ran it: what happened, and where the result is."""
     from platform_cli.records.local import TaskAddress, read_artifacts
 
     run = finished.run
@@ -131,15 +131,17 @@ def _told_by_end(finished: Finished, root: Path) -> dict[str, Any]:
         return {}
     task_id = end.attempts[-1].task_id
     address = TaskAddress(flow=run.flow, run_id=run.metaflow_run_id, step="end", task_id=task_id)
-    return read_artifacts(root, address, ["summary", "links"])
+    return read_artifacts(root, address, ["headline", "published_path"])
 
 
 def _in_words(document: dict[str, Any]) -> str:
     from platform_cli.units import Duration
 
-    places = {**{f"card {step}": page for step, page in document["cards"].items()}, **document["links"]}
+    places = {f"card {step}": page for step, page in document["cards"].items()}
+    if document["published"]:
+        places["published"] = document["published"]
     width = max((len(name) for name in places), default=0)
     lines = [f"{name:{width}}  {place}" for name, place in places.items()]
-    happened = document["summary"].rstrip(".") or "done"
+    happened = document["headline"].rstrip(".") or "done"
     took = Duration(document["seconds"])
     return "\n".join([*lines, f"{document['flow']} {document['metaflow_run_id']}: {happened} ({took})."])

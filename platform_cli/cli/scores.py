@@ -116,10 +116,14 @@ def verify_command(word: str, flow: str | None, contract: Path | None, as_json: 
         document,
         as_json,
         lambda seen: (
-            f"{seen['day']} is what was published: {seen['rows']:,} rows in {seen['parts']} parts have their "
+            f"{seen['day']} is what was published: {seen['rows']:,} rows in {_parts(seen['parts'])} have their "
             f"hashes, {seen['rescored']:,} scores came out equal in every bit."
         ),
     )
+
+
+def _parts(count: int) -> str:
+    return f"{count} part" if count == 1 else f"{count} parts"
 
 
 def _row(manifest: Manifest) -> dict[str, Any]:
@@ -145,7 +149,7 @@ def _shown(document: dict[str, Any]) -> str:
         "day": f"{document['day']} of {document['flow']} (channel {document['channel']})",
         "published": f"{document['published_at']}, manifest {document['manifest']}",
         "reason": document["reason"],
-        "rows": f"{document['rows']:,} in {len(document['parts'])} parts",
+        "rows": f"{document['rows']:,} in {_parts(len(document['parts']))}",
         "scores": f"mean {document['mean']:.4f}, deviation {document['deviation']:.4f}",
         "bands": bands,
         "models": models,

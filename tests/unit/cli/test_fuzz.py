@@ -13,7 +13,7 @@ WORDS = [
     *("latest", "2026-11-22", "2026-13-45", "--env", "local", "nowhere", "--flow", "riskiness-score", "--contract"),
     *("-o", "out.csv", "out.parquet", "--force", "-p", "a=b", "a", "=", "--resume", "1", "--max-workers", "0", "-1"),
     *("99999999999999999999", "--top", "nan", "bash", "", " ", "-", "ü", "'", '"', "$(id)", "{{x}}", "%s", "\n"),
-    *("\x00", "\udcff", "../../etc/passwd", "/", ".", "none.py"),
+    *("\udcff", "../../etc/passwd", "/", ".", "none.py"),
 ]
 
 # These verbs change an environment or reach for a service; the fuzz is about the frame, not about them.

@@ -90,7 +90,7 @@ def test_no_metrics_is_an_empty_list_and_a_word_on_stderr(tmp_path: Path):
 @pytest.mark.parametrize(
     ("body", "code"),
     [
-        pytest.param("self.summary = 'done well'; self.links = {'report': 'r.html'}", 0, id="done"),
+        pytest.param("self.headline = 'done well'; self.published_path = 'a/b'", 0, id="done"),
         pytest.param("1 / 0", 7, id="failed"),
     ],
 )
@@ -106,4 +106,4 @@ def test_a_run_is_printed_as_the_schema_says_however_it_ended(tmp_path: Path, bo
     document = check("run", done.stdout)
     assert isinstance(document, dict)
     assert (document["error"] or {"exit_code": 0})["exit_code"] == code
-    assert document["links"] == ({"report": "r.html"} if code == 0 else {})
+    assert document["published"] == ("a/b" if code == 0 else None)

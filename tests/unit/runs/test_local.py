@@ -68,7 +68,7 @@ def test_a_run_shows_its_steps_its_card_and_one_last_line(tmp_path: Path):
     done = platform("run", str(flow), "-p", "people=Ada", "--json", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert (document["state"], document["summary"], document["error"]) == ("succeeded", "1 greeted", None)
+    assert (document["state"], document["headline"], document["error"]) == ("succeeded", "1 greeted", None)
     page = Path(document["cards"]["show"])
     assert page.is_relative_to(tmp_path / ".metaflow" / "mf.cards" / "Hello")
     assert any(b"Hello, Ada!" in base64.b64decode(text) for text in CARD_DATA.findall(page.read_text()))
@@ -80,7 +80,7 @@ def test_a_run_shows_its_steps_its_card_and_one_last_line(tmp_path: Path):
 def test_a_flow_that_asks_for_kubernetes_runs_on_the_laptop_too(tmp_path: Path):
     """Metaflow alone refuses: "The @kubernetes decorator requires --datastore=s3" (metaflow issue 2588)."""
     flow = a_flow(
-        tmp_path, "self.here = os.uname().nodename", end="self.summary = 'ran on ' + self.here",
+        tmp_path, "self.here = os.uname().nodename", end="self.headline = 'ran on ' + self.here",
         decorator="@kubernetes(memory=100_000, image='nowhere/nothing:1')",
     )  # fmt: skip
     done = platform("run", str(flow), folder=tmp_path, METAFLOW_DEFAULT_DECOSPECS="kubernetes")
@@ -163,7 +163,7 @@ def test_a_run_that_cannot_begin_is_told_in_one_message_and_leaves_nothing(
 
 
 def test_a_value_that_begins_with_a_dash_reaches_the_flow_as_it_is(tmp_path: Path):
-    flow = a_flow(tmp_path, "pass", end="self.summary = self.who")
+    flow = a_flow(tmp_path, "pass", end="self.headline = self.who")
     done = platform("run", str(flow), "-p", "who=--n $(id) 'x' =y", folder=tmp_path)
     assert "--n $(id) 'x' =y" in done.stdout, done.stderr
 

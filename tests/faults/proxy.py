@@ -28,7 +28,7 @@ class Fault:
 
     Attributes:
         act: `refuse` hangs up before anything is forwarded, `503` answers so instead, `503-after` does so although
-            the server did what was asked, `delay` forwards late, `drop` forwards and hangs up, `cut` breaks off in the
+            the server did what was asked, `delay` forwards late, `slow` answers late, `drop` forwards and hangs up, `cut` breaks off in the
             middle of a body (the request's, or the answer's for GET), `strip` hides If-None-Match from the server.
         method, path: which requests; `path` is a part of it.
         times: how many of them.
@@ -159,6 +159,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._hang_up()
             case "503-after":
                 self._answer_503()
+            case "slow":
+                time.sleep(fault.seconds)
+                self._hang_up()
             case _:
                 self._pass_on(answer, content, cut=act == "cut")
 

@@ -35,7 +35,7 @@ def bucket(s3: S3Server) -> str:
 
 @pytest.fixture
 def store(bucket: str, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """Patched, so that a server that does not answer is given up in two seconds, and reading back does not take four."""
+    """Patched, so that a silent server is given up in two seconds, and reading back does not take four."""
     monkeypatch.setattr("platform_cli.store.s3.ANSWER_SECONDS", 2)
     monkeypatch.setattr("platform_cli.publication.commit._READ_BACK_PAUSES", (0.0, 0.1))
     return open_store(f"s3://{bucket}/scores", s3_endpoint=proxy.endpoint)
@@ -57,7 +57,7 @@ def commits_sent(proxy: FaultProxy) -> int:
     return sum(line.startswith("PUT ") and COMMIT in line for line in proxy.seen)
 
 
-@pytest.mark.parametrize("act", ["drop", "503-after", "delay"])
+@pytest.mark.parametrize("act", ["drop", "503-after", "slow"])
 def test_a_commit_that_was_stored_but_not_answered_is_found_and_not_written_again(
     ready: Work, proxy: FaultProxy, calm: Store, act: str
 ) -> None:

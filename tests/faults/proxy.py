@@ -28,8 +28,9 @@ class Fault:
 
     Attributes:
         act: `refuse` hangs up before anything is forwarded, `503` answers so instead, `503-after` does so although
-            the server did what was asked, `delay` forwards late, `slow` answers late, `drop` forwards and hangs up, `cut` breaks off in the
-            middle of a body (the request's, or the answer's for GET), `strip` hides If-None-Match from the server.
+            the server did what was asked, `delay` forwards late, `slow` forwards at once and answers late, `drop`
+            forwards and hangs up, `cut` breaks off in the middle of a body (the request's, or the answer's for GET),
+            `strip` hides If-None-Match from the server.
         method, path: which requests; `path` is a part of it.
         times: how many of them.
         before: called before anything of the request is forwarded.

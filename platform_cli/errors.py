@@ -78,17 +78,9 @@ MEANINGS: dict[ExitCode, str] = {
 }
 
 
-# A step that ends with one of these is not started again: the same launch would end the same way.
+# A step that ends with one of these is not started again, whatever its @retry says: it would end the same way.
 NEVER_RETRIED: frozenset[ExitCode] = frozenset(
-    {
-        ExitCode.USAGE,
-        ExitCode.NOT_ALLOWED,
-        ExitCode.CONFLICT,
-        ExitCode.CONTRACT_BROKEN,
-        ExitCode.MISSING_PARENT,
-        ExitCode.CODE_REFUSED,
-        ExitCode.TOO_MANY_ATTEMPTS,
-    }
+    {ExitCode.CONTRACT_BROKEN, ExitCode.MISSING_PARENT, ExitCode.CODE_REFUSED, ExitCode.TOO_MANY_ATTEMPTS}
 )
 
 

@@ -52,12 +52,14 @@ def run_flow_file(file: Path, turn: Callable[[Any], None]) -> None:
         )
 
 
-def metaflow_command(flow: Any, datastore: str, arguments: list[str]) -> None:
+def metaflow_command(flow: Any, datastore: str, arguments: list[str]) -> Any:
     """
     Let Metaflow do one of its own commands (`init`, `step`) with a flow object, in this process.
 
     Args:
         datastore: Metaflow's name for the kind of store, `local` or `s3`.
+    Returns:
+        Metaflow's state of the command: its metadata provider, its datastore.
     """
     import metaflow.cli
 
@@ -69,6 +71,7 @@ def metaflow_command(flow: Any, datastore: str, arguments: list[str]) -> None:
     state = metaflow.cli.CliState(flow)
     state.entrypoint = [sys.executable, sys.argv[0]]
     metaflow.cli.start(args=sys.argv[1:], obj=state, auto_envvar_prefix="METAFLOW", standalone_mode=False)
+    return state
 
 
 def _leave_git_alone() -> None:

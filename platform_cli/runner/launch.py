@@ -76,7 +76,8 @@ def read_launch(arguments: Sequence[str]) -> Launch:
     parser.add_argument("--grace", type=float, default=GRACE_SECONDS, help="seconds a step gets after SIGTERM")
     words = parser.parse_args(arguments)
     return Launch(
-        flow=words.flow,
+        # Absolute, because a step may change its folder, and traces name the file.
+        flow=words.flow.resolve(),
         address=Address(words.step, check_path(words.path)),
         run=_matching(words.run, "run", r"argo-[a-z0-9][a-z0-9.-]*", "argo-<name of the workflow>"),
         try_=_count(words.try_, "try"),

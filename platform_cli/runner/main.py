@@ -23,6 +23,7 @@ from platform_cli.runner.launch import Launch, name_user_and_runtime, read_launc
 from platform_cli.runner.logs import Capture, say
 from platform_cli.runner.metadata import keep_metadata_apart
 from platform_cli.runner.observer import Observation
+from platform_cli.runner.sources import bring_code
 from platform_cli.runner.stopping import Stopping
 from platform_cli.runner.task import Task, describe
 
@@ -73,6 +74,8 @@ class Process:
     def _work(self) -> None:
         name_user_and_runtime()
         keep_metadata_apart(self._scratch)
+        if self._launch.code:
+            bring_code(self._launch.code, Path.cwd())
         from platform_cli.runner.flowfile import run_flow_file
 
         self._turns = [self._first_turn]
@@ -95,7 +98,7 @@ class Process:
         self._task.write_parameters(flow)
 
     def _step_turn(self, flow: Any) -> None:
-        self._task.execute(flow, self._task.find_inputs())
+        self._task.execute(flow)
 
     def _own_code_is_through(self) -> None:
         self._stopping.interrupts = False

@@ -38,8 +38,8 @@ def save_metadata(datastore: Datastore, run: str, address: Address, attempt: int
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         archive.add(folder, arcname=FOLDER)
     task = task_writer(datastore, run, address, attempt)
-    (saved,) = task.parent_datastore.save_data([buffer.getvalue()], len_hint=1)
-    task._dangerous_save_metadata_post_done({"local_metadata": saved.key})
+    ((_, key),) = task.parent_datastore.save_data([buffer.getvalue()], len_hint=1)
+    task._dangerous_save_metadata_post_done({"local_metadata": key})
 
 
 def task_writer(datastore: Datastore, run: str, address: Address, attempt: int) -> Any:

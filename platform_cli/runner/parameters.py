@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from platform_cli.errors import UsageError, did_you_mean
 from platform_cli.graph.address import RESERVED_PARAMETERS
-from platform_cli.graph.values import Parameter
+from platform_cli.graph.values import Parameter, ParameterKind
 
 
 def init_arguments(parameters: Sequence[Parameter], text: str | None) -> list[str]:
@@ -24,7 +24,9 @@ def init_arguments(parameters: Sequence[Parameter], text: str | None) -> list[st
     """
     known = {parameter.name: parameter for parameter in parameters}
     arguments = []
-    for name, value in _pairs(text or "[]").items():
+    # Metaflow's `init` forgets the default of an IncludeFile; `run` does not.
+    files = {each.name: each.default for each in parameters if each.kind is ParameterKind.FILE and each.default}
+    for name, value in {**files, **_pairs(text or "[]")}.items():
         if name in RESERVED_PARAMETERS:
             continue
         if name not in known:

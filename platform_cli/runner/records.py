@@ -14,6 +14,7 @@ from typing import Any
 
 from platform_cli.errors import MissingParent, NotFound
 from platform_cli.graph.address import Address
+from platform_cli.runner.s3 import keep_s3_in_process
 from platform_cli.store import Store, open_store
 
 _FILE = re.compile(r"(\d)\.(claim\.json|attempt\.json|DONE\.lock)")
@@ -57,6 +58,8 @@ def open_datastore(flow: str) -> Datastore:
     from metaflow.plugins import DATASTORES
 
     kind = metaflow_config.DEFAULT_DATASTORE
+    if kind == "s3":
+        keep_s3_in_process()
     implementation = next(each for each in DATASTORES if kind == each.TYPE)
     root = implementation.get_datastore_root_from_config(lambda *_, **__: None, create_on_absent=True)
     # Metaflow's own command line sets this class attribute; metadata of the same process rely on it.

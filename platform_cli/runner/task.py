@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from platform_cli.errors import MissingParent, UsageError, did_you_mean
+from platform_cli.errors import MissingParent, Unreachable, UsageError, did_you_mean
 from platform_cli.graph import FlowGraph, StepKind, read_graph
 from platform_cli.graph.address import Address, Inputs, inputs_of
 from platform_cli.graph.values import refuse
@@ -27,6 +27,7 @@ from platform_cli.runner.metadata import save_metadata, task_writer
 from platform_cli.runner.observer import Observation, Refusal, drop_placement, observe
 from platform_cli.runner.parameters import init_arguments
 from platform_cli.runner.records import Records, open_datastore
+from platform_cli.runner.resume import CLONED, clone_parameters, find_original
 
 # Where Metaflow's `init` leaves the run's parameters.
 PARAMETERS = "_parameters/params"
@@ -59,7 +60,12 @@ class Task:
 
     def claim(self) -> Attempt:
         """Take an attempt, or find that the task succeeded already."""
+        self.original: str | None = None
+        if self.launch.origin:
+            inputs = self.find_inputs()
+            self.original = find_original(self.launch.origin, self.graph, self.records, self.launch.address, inputs)
         body = {
+            CLONED: self.original,
             "try": self.launch.try_,
             "host": socket.gethostname(),
             "process": os.getpid(),
@@ -76,7 +82,7 @@ class Task:
     @property
     def must_write_parameters(self) -> bool:
         """Whether this is the start step, and no earlier attempt of it wrote the run's parameters."""
-        if self.step.name != self.graph.start:
+        if self.step.name != self.graph.start or self.original:
             return False
         store, folder = self.records.datastore.store, f"{self.graph.name}/{self.launch.run}/{PARAMETERS}"
         return f"{folder}/0.DONE.lock" not in store.list(folder)
@@ -87,9 +93,22 @@ class Task:
         drop_placement(flow)
         self._command(flow, ["init", f"--run-id={self.launch.run}", "--task-id=params", *values])
 
-    def execute(self, flow: Any, inputs: Inputs) -> None:
-        """Run the step."""
+    def execute(self, flow: Any) -> None:
+        """Run the step, or copy what it left in the origin run."""
         drop_placement(flow)
+        if self.original:
+            self._clone(flow, self.original)
+        else:
+            self._run(flow, self.find_inputs())
+
+    def _clone(self, flow: Any, original: str) -> None:
+        run, origin = self.launch.run, original.partition("/")[0]
+        arguments = ["step", self.step.name, f"--run-id={run}", f"--task-id={self.launch.address.task_id}"]
+        state = self._command(flow, [*arguments, f"--retry-count={self._number}", f"--clone-only={original}"])
+        if self.step.name == self.graph.start:
+            clone_parameters(self.records.datastore, self.graph.name, origin, run, state.metadata)
+
+    def _run(self, flow: Any, inputs: Inputs) -> None:
         observe(flow, self.step.name, self.seen, before=self._check_parents, after=self._after)
         run, attempt = self.launch.run, self._number
         parents = [f"{run}/{parent.step}/{parent.task_id}" for parent in inputs.tasks] or [f"{run}/{PARAMETERS}"]
@@ -99,6 +118,8 @@ class Task:
         arguments = ["step", self.step.name, f"--run-id={run}", f"--task-id={self.launch.address.task_id}"]
         arguments += [f"--retry-count={attempt}", f"--max-user-code-retries={attempt + tries_left}"]
         arguments += [f"--input-paths={','.join(parents)}"]
+        if self.launch.origin:
+            arguments += [f"--clone-run-id={self.launch.origin.partition('/')[0]}"]
         if inputs.split_index is not None:
             arguments += [f"--split-index={inputs.split_index}"]
         self._command(flow, arguments)
@@ -132,12 +153,16 @@ class Task:
         assert self.attempt is not None, "claim comes first"  # noqa: S101
         return self.attempt.number
 
-    def _command(self, flow: Any, arguments: list[str]) -> None:
-        metaflow_command(flow, self.records.datastore.kind, arguments)
+    def _command(self, flow: Any, arguments: list[str]) -> Any:
+        return metaflow_command(flow, self.records.datastore.kind, arguments)
 
     def _check_parents(self, inputs: Sequence[Any]) -> None:
         """Metaflow reads an attempt that failed as readily as one that succeeded."""
-        self.save_metadata()
+        try:
+            self.save_metadata()
+        except Exception as error:
+            # Here `@catch` would take it for an error of the step's own.
+            raise Refusal(Unreachable(f"the datastore does not take metadata ({error})")) from error
         if self.step.name == self.graph.start:
             return
         # Every success holds the same bytes, so that a join of a thousand tasks loads one or two of these.

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from platform_cli.cli.frugal import collect_rarely
 from platform_cli.cli.output import emit, json_option, named_environment
 from platform_cli.errors import ChangesFound, FlowRefused
 
@@ -20,6 +21,7 @@ from platform_cli.errors import ChangesFound, FlowRefused
 @click.option("--all", "every", is_flag=True, help="Check every flow below flows/.")
 @json_option
 def command(flow: Path | None, every: bool, as_json: bool) -> None:
+    collect_rarely()
     from platform_cli.cli.compile import chosen_flows, cluster_environments
 
     files, root = chosen_flows(flow, every=every)

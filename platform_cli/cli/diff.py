@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from platform_cli.cli.frugal import collect_rarely
 from platform_cli.cli.output import emit, json_option, named_environment
 from platform_cli.errors import ChangesFound, NotFound, UsageError
 
@@ -26,6 +27,7 @@ from platform_cli.errors import ChangesFound, NotFound, UsageError
 @click.option("--against", default="HEAD", show_default=True, help="A Git reference, or a folder of rendered files.")
 @json_option
 def command(flow: Path | None, every: bool, against: str, as_json: bool) -> None:
+    collect_rarely()
     from platform_cli.cli.compile import chosen_flows, read_environment, render
     from platform_cli.manifest.diff import compare, words
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from platform_cli.cli.frugal import collect_rarely
 from platform_cli.cli.output import emit, json_option, named_environment, say
 from platform_cli.errors import ChangesFound, UsageError
 
@@ -21,6 +22,7 @@ from platform_cli.errors import ChangesFound, UsageError
 @click.option("--check", "only_check", is_flag=True, help="Write nothing; exit 3 where the folder differs.")
 @json_option
 def command(flow: Path | None, every: bool, output: Path | None, only_check: bool, as_json: bool) -> None:
+    collect_rarely()
     from platform_cli.cli.compile import chosen_flows, read_environment, render
 
     name = named_environment()

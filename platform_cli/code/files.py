@@ -96,9 +96,10 @@ def select_files(root: Path, flow_folder: Path, rules: CodeRules) -> tuple[PureP
     flow = PurePosixPath(flow_folder.resolve().relative_to(root))
     included = [matcher(pattern.rstrip("/")) for pattern in rules.include]
     excluded = [matcher(pattern.rstrip("/")) for pattern in (*NEVER, *rules.exclude)]
+    start = PurePosixPath() if included else flow
     chosen = sorted(
         path
-        for path in _walk(root, PurePosixPath(), Ignored(root), excluded)
+        for path in _walk(root, start, Ignored(root), excluded)
         if path.is_relative_to(flow) or any(_covers(pattern, path) for pattern in included)
     )
     if not chosen:

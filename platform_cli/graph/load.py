@@ -51,9 +51,11 @@ def load_graph(file: Path, *, root: Path) -> FlowGraph:
         raise NotFound(f"there is no flow file {file}", fix="See the folders below flows/.")
     shown = shown_path(file, root)
     with _nothing_of_the_callers(file, root):
-        flow = _flow_class(_execute(file, shown), shown)
+        import metaflow  # noqa: F401 # before the flow's own imports, so that its bytecode is kept
+
         from platform_cli.graph.read import read_graph
 
+        flow = _flow_class(_execute(file, shown), shown)
         graph = read_graph(flow, file=file, root=root)
     refuse(graph.findings)
     return graph
@@ -67,17 +69,17 @@ def shown_path(file: Path, root: Path) -> str:
 @contextlib.contextmanager
 def _nothing_of_the_callers(file: Path, root: Path) -> Iterator[None]:
     environ, arguments, path, folder = dict(os.environ), sys.argv, sys.path, Path.cwd()
-    modules, no_bytecode = set(sys.modules), sys.dont_write_bytecode
+    modules = set(sys.modules)
     try:
         os.environ.clear()
         os.environ.update(ENVIRONMENT)
-        sys.argv, sys.path, sys.dont_write_bytecode = [str(file)], [str(file.parent), *path], True
+        sys.argv, sys.path = [str(file)], [str(file.parent), *path]
         os.chdir(root)
         with contextlib.redirect_stdout(sys.stderr):
             yield
     finally:
         os.chdir(folder)
-        sys.argv, sys.path, sys.dont_write_bytecode = arguments, path, no_bytecode
+        sys.argv, sys.path = arguments, path
         os.environ.clear()
         os.environ.update(environ)
         # Two flows may each have a neighbour called `features`; the second must not get the first's.
@@ -97,6 +99,7 @@ def _execute(file: Path, shown: str) -> ModuleType:
         raise FlowRefused(f"{shown} is not a Python file", wanted="a file that ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[_MODULE] = module
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
@@ -106,6 +109,8 @@ def _execute(file: Path, shown: str) -> ModuleType:
             (f.lineno for f in reversed(traceback.extract_tb(error.__traceback__)) if f.filename == str(file)), 1
         )
         raise FlowRefused(f"{shown}:{line}: {type(error).__name__}: {_one_line(error)}") from error
+    finally:
+        sys.dont_write_bytecode = before
     return module
 
 

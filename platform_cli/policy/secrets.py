@@ -16,12 +16,12 @@ from platform_cli.policy.parts import is_template
 from platform_cli.template import Target
 
 _KEY = re.compile(
-    r"(^|[^a-z])(passw(or)?d|passphrase|secret|token|api_?key|access_?key|private_?key|credentials?|webhook_?url)([^a-z]|$)"
+    r"(^|_)(passw(or)?d|passphrase|secret|token|api_?key|access_?key|private_?key|credentials?|webhook_?url)(_|$)"
 )
 # AWS access key ids, PEM blocks, GitHub and Slack tokens, JSON web tokens, a password inside an address.
 _FORM = re.compile(
     r"\b(AKIA|ASIA)[0-9A-Z]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY|\bgh[pousr]_\w{36}|\bxox[abprs]-\w{8}"
-    r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.|\w+://[^/\s:@]+:[^/\s:@]+@"
+    r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.|://[^/\s:@]+:[^/\s:@]+@"
 )
 _FIX = "Put it into a Kubernetes Secret and name that with @secrets(sources=['name'])."
 
@@ -40,8 +40,8 @@ def check(document: dict[str, Any], graph: FlowGraph, target: Target) -> list[Fi
 
 def looks_secret(name: str) -> bool:
     """Whether a key's name says that its value is a secret."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    return bool(_KEY.search(words.replace("-", "_").replace(".", "_").replace("_", " ").replace(" key", "_key")))
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", name).lower()
+    return bool(_KEY.search(words))
 
 
 def _literals(graph: FlowGraph) -> Iterator[tuple[str, str, str, Where]]:

@@ -157,6 +157,26 @@ def test_a_gateway_that_never_answers_does_not_hold_the_batch(capsys: pytest.Cap
     assert capsys.readouterr().err == f"metrics: cannot write to {address}: timed out; the run goes on without them\n"
 
 
+def test_a_gateway_that_answers_byte_by_byte_does_not_hold_the_batch(capsys: pytest.CaptureFixture[str]) -> None:
+    # Each byte comes within the patience of a socket, all of them never: only the caller's own patience ends this.
+    done = threading.Event()
+
+    def trickle(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            while not done.wait(0.1):
+                connection.send(b"H")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        gateway = threading.Thread(target=trickle, args=(server,))
+        gateway.start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        metrics.emit_to(address, "f", {ROWS: 2})
+        done.set()
+        gateway.join()
+    assert capsys.readouterr().err == f"metrics: {address} did not answer in 0.8 s; the run goes on without them\n"
+
+
 def test_reading_names_a_damaged_file_and_the_way_out(tmp_path: Path) -> None:
     (tmp_path / "f.prom").write_text("platform_batch_rows_in{flow= nonsense\n")
     with pytest.raises(PlatformError, match=r"f\.prom is not in Prometheus' text format") as caught:

@@ -83,8 +83,9 @@ def _moving_tree(flow: str, verbose: bool) -> Iterator[Watch]:
     with Live(get_renderable=draw, console=console, refresh_per_second=8, redirect_stdout=False) as live:
 
         def watch(follower: Follower, line: TaskLine | None) -> None:
-            latest[0] = follower.picture()
-            if line is not None and verbose:
+            if line is None:
+                latest[0] = follower.picture()
+            elif verbose:
                 console.print(f"    {line.step}/{line.task_id}: {line.text}", markup=False, highlight=False)
 
         yield watch

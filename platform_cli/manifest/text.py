@@ -2,8 +2,8 @@
 A document -> YAML, and back.
 
 In: plain values. Out: text that reads well and is the same for equal documents: sorted keys (only `name` goes first,
-so that a reviewer finds a step), no nulls, no timestamps, long strings on one line, and every name
-quoted that YAML 1.1 takes for a boolean (`y`, `n`, `on`, `off`), because Kubernetes reads YAML by that older rule.
+so that a reviewer finds a step), no nulls, no timestamps, long strings on one line, and every text
+quoted that YAML 1.1 takes for something else (`y`, `on`, `1e3`), because Kubernetes reads YAML by that older rule.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ from typing import Any
 import yaml
 
 HEADER = "# Rendered from {source} by `platform render`. Do not edit: change the flow, the settings or the lock.\n"
-_BOOLEAN = re.compile(r"y|Y|yes|Yes|YES|n|N|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF")
+# Taken for a boolean by YAML 1.1 (PyYAML forgets the single letters), or for a number by Go's reader (1e3, and every
+# hash that happens to be digits around an e).
+_QUOTED = re.compile(
+    r"y|Y|yes|Yes|YES|n|N|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF"
+    r"|[-+.]?[0-9][0-9a-fA-FxXoO_.,:+-]*"
+)
 # What fits on a line is written on one: a task's arguments, a variable, a volume.
 _ON_ONE_LINE = 100
 
@@ -54,7 +59,7 @@ def _flow(node: Any) -> None:
 
 def _string(dumper: _Dumper, value: str) -> yaml.Node:
     style = None
-    if _BOOLEAN.fullmatch(value):
+    if _QUOTED.fullmatch(value):
         style = "'"
     elif "\n" in value:
         style = "|"  # libyaml falls back to quotes where a block could not hold the text exactly

@@ -165,6 +165,7 @@ class RiskinessTrain(FlowSpec):
             self.headline = f"{name} is the champion"
         else:
             self.headline = f"{name} was refused by the gate; it stays a challenger"
+        self.headline += f"; mean hold-out AUC {self.mean_auc:.4f}"
         evaluations = {f"version {self.version.number}": self.evaluation, **self.compared["evaluations"]}
         current.card.extend(
             report.training_card(
@@ -185,7 +186,7 @@ class RiskinessTrain(FlowSpec):
                 },
             )
         )
-        print(f"{self.headline}; mean hold-out AUC {self.mean_auc:.4f}")
+        print(self.headline)
 
     def _labelled(self):
         from platform_cli.scoring import inputs

@@ -32,6 +32,7 @@ VERBS = {
     "check": ("platform_cli.cli.check", "Say everything that keeps a flow from running."),
     "render": ("platform_cli.cli.render", "Compile a flow into the objects of one environment."),
     "diff": ("platform_cli.cli.diff", "Say in words what a change of a flow changes."),
+    "pull": ("platform_cli.cli.pull", "Bring a run from the cluster to this folder."),
     "metrics": ("platform_cli.cli.metrics", "Print the metrics that flows left."),
     "settings": ("platform_cli.cli.settings", "Show the settings in force from this folder."),
     "schema": ("platform_cli.cli.schema", "Print the JSON schema of a command's --json output."),

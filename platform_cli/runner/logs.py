@@ -21,7 +21,8 @@ from pathlib import Path
 
 READ_SECONDS = 0.1
 UPLOAD_SECONDS = 0.7
-# A large log takes long to upload, and S3 cannot append: never more than a fifth of the time.
+# S3 cannot append: a log of many megabytes is sent whole each time, and then takes a fifth of the time at most.
+LARGE_BYTES = 8 << 20
 REST_FACTOR = 4.0
 
 Upload = Callable[[Mapping[str, Path]], None]
@@ -37,6 +38,7 @@ class _Stream:
         self._raw = folder / f"{name}.raw"
         self._descriptor = descriptor
         self._partial = b""
+        self.unsent = True
 
     def begin(self) -> None:
         target = os.open(self._raw, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
@@ -46,11 +48,10 @@ class _Stream:
         self._reader = self._raw.open("rb")
         self._writer = self.decorated.open("ab")
 
-    def read(self, *, last: bool = False) -> bool:
-        """Pass on what is new; say whether there was any."""
-        moved = False
+    def read(self, *, last: bool = False) -> None:
+        """Pass on what is new."""
         while piece := self._reader.read(1 << 20):
-            moved = True
+            self.unsent = True
             os.write(self._pod, piece)
             *lines, self._partial = (self._partial + piece).split(b"\n")
             self._writer.writelines(decorate(line) for line in lines)
@@ -58,7 +59,10 @@ class _Stream:
             self._writer.write(decorate(self._partial))
             self._partial = b""
         self._writer.flush()
-        return moved
+
+    @property
+    def size(self) -> int:
+        return self._writer.tell()
 
     def end(self) -> None:
         os.dup2(self._pod, self._descriptor)
@@ -82,7 +86,6 @@ class Capture:
     def __init__(self, folder: Path) -> None:
         self._streams = (_Stream(1, folder, "stdout"), _Stream(2, folder, "stderr"))
         self._upload: Upload | None = None
-        self._unsent = False
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="platform-step-logs", daemon=True)
@@ -102,7 +105,6 @@ class Capture:
     def send_to(self, upload: Upload) -> None:
         """Upload what there is, and what comes."""
         self._upload = upload
-        self._unsent = True
 
     def flush(self, *, patience_seconds: float = 60.0) -> None:
         """Read and upload everything now; give up when another thread's upload does not come back."""
@@ -130,21 +132,26 @@ class Capture:
             with self._lock:
                 self._pass_on()
                 began = time.monotonic()
-                if self._unsent and began >= rest_until and self._upload:
-                    self._send()
-                    ended = time.monotonic()
-                    rest_until = began + max(UPLOAD_SECONDS, REST_FACTOR * (ended - began))
+                if began >= rest_until and self._send():
+                    rest_until = began + UPLOAD_SECONDS
+                    if sum(stream.size for stream in self._streams) > LARGE_BYTES:
+                        rest_until += REST_FACTOR * (time.monotonic() - began)
 
     def _pass_on(self, *, last: bool = False) -> None:
-        moved = [stream.read(last=last) for stream in self._streams]
-        self._unsent = self._unsent or any(moved)
+        for stream in self._streams:
+            stream.read(last=last)
 
-    def _send(self) -> None:
-        if self._upload is None or not self._unsent:
-            return
-        self._unsent = False
+    def _send(self) -> bool:
+        """Upload the streams that have something new; say whether there was any."""
+        waiting = [stream for stream in self._streams if stream.unsent]
+        if self._upload is None or not waiting:
+            return False
         try:
-            self._upload({stream.name: stream.decorated for stream in self._streams})
+            self._upload({stream.name: stream.decorated for stream in waiting})
         except Exception as error:  # a log that cannot be stored must not end a step that works
-            self._unsent = True
             self.trouble = f"{type(error).__name__}: {error}"
+        else:
+            self.trouble = ""
+            for stream in waiting:
+                stream.unsent = False
+        return True

@@ -11,6 +11,7 @@ import pytest
 
 from platform_cli.code.package import pack
 from platform_cli.errors import MEANINGS, NEVER_RETRIED
+from platform_cli.runner.logs import READ_SECONDS, UPLOAD_SECONDS
 from tests.unit.runner.harness import Bench
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -226,16 +227,15 @@ def test_a_sigterm_after_the_steps_own_code_does_not_throw_its_result_away(tmp_p
 
 
 @pytest.mark.kills
-def test_lines_older_than_two_seconds_survive_a_kill(tmp_path: Path) -> None:
+def test_lines_are_uploaded_while_the_step_runs_and_survive_a_kill(tmp_path: Path) -> None:
     code = (
         "print('first'); import subprocess; subprocess.run(['echo', 'from a child']); print('oops', file=sys.stderr)\n"
-        "Path('printed').touch(); time.sleep(60)"
+        "time.sleep(60)"
     )
     bench = doing(tmp_path, code)
     process = bench.start("start")
-    while not (tmp_path / "printed").exists():
-        time.sleep(0.01)
-    time.sleep(2)
+    wait_for_line(bench, "stderr", "oops")
+    wait_for_line(bench, "stdout", "from a child")
     process.kill()
     stdout, _ = process.communicate(timeout=60)
     assert stdout == "first\nfrom a child\n"
@@ -244,6 +244,11 @@ def test_lines_older_than_two_seconds_survive_a_kill(tmp_path: Path) -> None:
         "oops\n",
         False,
     ]
+
+
+def test_the_pauses_between_two_uploads_leave_a_second_for_the_upload() -> None:
+    """Lines older than two seconds survive a kill: reading, then resting, then one upload."""
+    assert READ_SECONDS + UPLOAD_SECONDS <= 1
 
 
 def test_every_exit_code_of_a_step_is_in_the_table_and_says_whether_it_is_retried() -> None:

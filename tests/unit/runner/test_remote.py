@@ -1,13 +1,14 @@
 """With the datastore on S3, another machine sees the run: metadata, logs and artifacts, those of a killed task too."""
 
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from platform_cli.errors import NotFound
 from tests.s3_server import S3Server
-from tests.unit.runner.harness import Bench
+from tests.unit.cli.test_schemas import check
+from tests.unit.runner.harness import STEP, Bench
 
 FLOW = """
     import os, time
@@ -30,14 +31,6 @@ FLOW = """
         Remote()
 """
 
-PULL = """
-import sys
-from pathlib import Path
-from platform_cli.runner.pull import pull_run
-from platform_cli.runner.records import open_datastore
-print(pull_run(open_datastore("Remote"), sys.argv[1], Path.cwd()))
-"""
-
 
 @pytest.fixture
 def pod(tmp_path: Path, s3: S3Server) -> Bench:
@@ -54,18 +47,25 @@ def pod(tmp_path: Path, s3: S3Server) -> Bench:
     return Bench.with_flow(folder, FLOW, environment=environment)
 
 
-def pulled(pod: Bench, folder: Path, run: str = "argo-x") -> tuple[str, Bench]:
-    """Bring the run to another machine; what pull said, and that machine."""
-    import subprocess  # noqa: PLC0415
-    import sys  # noqa: PLC0415
-
+def pull(pod: Bench, folder: Path, run: str = "Remote/x") -> "subprocess.CompletedProcess[str]":
+    """Say `platform pull` on another machine, whose platform.toml names the datastore."""
     folder.mkdir(exist_ok=True)
-    laptop = Bench(folder=folder, environment=pod.environment)
-    answer = subprocess.run(
-        [sys.executable, "-c", PULL, run], cwd=folder, env=laptop.variables, capture_output=True, text=True, check=False
-    )
+    address = pod.environment["METAFLOW_DATASTORE_SYSROOT_S3"]
+    endpoint = pod.environment["METAFLOW_S3_ENDPOINT_URL"]
+    (folder / "platform.toml").write_text(f'[environments.kind]\ndatastore = "{address}"\ns3_endpoint = "{endpoint}"\n')
+    kept = {name: value for name, value in pod.variables.items() if not name.startswith("METAFLOW_D")}
+    command = [str(STEP.with_name("platform")), "pull", run, "--env=kind", "--json"]
+    return subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True, check=False)
+
+
+def pulled(pod: Bench, folder: Path) -> tuple[tuple[int, int], Bench]:
+    """Bring the run to another machine; how many tasks came and how many were rebuilt, and that machine."""
+    answer = pull(pod, folder)
     assert answer.returncode == 0, answer.stderr
-    return answer.stdout.strip(), laptop
+    document = check("pull", answer.stdout)
+    assert isinstance(document, dict)
+    laptop = Bench(folder=folder, environment={**pod.environment, **document["variables"]})
+    return (document["tasks"], document["rebuilt"]), laptop
 
 
 @pytest.mark.s3
@@ -75,7 +75,7 @@ def test_another_machine_reads_a_run_as_its_own(pod: Bench, tmp_path: Path) -> N
     pod.done("end")
     assert not (pod.folder / ".metaflow").exists()
     said, laptop = pulled(pod, tmp_path / "laptop")
-    assert said == "Pulled(tasks=3, rebuilt=0)"
+    assert said == (3, 0)
     assert laptop.client("[run.successful, run.data.total, run['start'].task.stdout, 'user:tester' in run.tags]") == [
         True,
         6,
@@ -88,12 +88,14 @@ def test_another_machine_reads_a_run_as_its_own(pod: Bench, tmp_path: Path) -> N
 @pytest.mark.s3
 @pytest.mark.slow
 @pytest.mark.kills
-def test_a_killed_task_is_visible_with_its_log(pod: Bench, tmp_path: Path) -> None:
+def test_a_killed_task_is_visible_with_its_log(pod: Bench, s3: S3Server, tmp_path: Path) -> None:
     pod.done("start", "", "--parameters=[]")
     process = Bench(folder=pod.folder, environment={**pod.environment, "SLEEP": "60"}).start("end")
-    assert process.stdout is not None
-    assert process.stdout.readline() == "at the end\n"
-    time.sleep(2)
+    address = pod.environment["METAFLOW_DATASTORE_SYSROOT_S3"].removeprefix("s3://")
+    log = s3.folder / address / "Remote/argo-x/end/t/0.task_stdout.log"
+    while not (log.exists() and "at the end" in log.read_text()):
+        assert process.poll() is None
+        time.sleep(0.02)
     process.kill()
     process.communicate(timeout=60)
     _, laptop = pulled(pod, tmp_path / "laptop")
@@ -112,12 +114,18 @@ def test_a_task_that_lost_its_metadata_is_rebuilt_from_what_it_left(pod: Bench, 
     bucket = pod.environment["METAFLOW_DATASTORE_SYSROOT_S3"].split("/")[2]
     s3.client().delete_object(Bucket=bucket, Key="metaflow/Remote/argo-x/end/t/0.local_metadata")
     said, laptop = pulled(pod, tmp_path / "laptop")
-    assert said == "Pulled(tasks=3, rebuilt=1)"
+    assert said == (3, 1)
     assert laptop.client("[run.successful, run.data.total, run['end'].task.stdout]") == [True, 6, "at the end\n"]
 
 
 @pytest.mark.s3
 def test_a_run_that_nobody_started_cannot_be_pulled(pod: Bench, tmp_path: Path) -> None:
-    assert NotFound.exit_code == 6
-    with pytest.raises(AssertionError, match="has no run Remote/argo-y"):
-        pulled(pod, tmp_path / "laptop", run="argo-y")
+    answer = pull(pod, tmp_path / "laptop", "Remote/y")
+    assert answer.returncode == 6
+    assert "has no run Remote/argo-y" in answer.stderr
+
+
+@pytest.mark.s3
+def test_a_run_without_its_flow_cannot_be_pulled(pod: Bench, tmp_path: Path) -> None:
+    answer = pull(pod, tmp_path / "laptop", "x")
+    assert (answer.returncode, 'run is "x"; wanted FLOW/NAME' in answer.stderr) == (2, True)

@@ -15,12 +15,15 @@ import datetime
 import json
 import sys
 import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from platform_cli.errors import PlatformError
-from platform_cli.models.form import load_form
+from platform_cli.models.form import Form, load_form
 from platform_cli.names import Channel, parse_day
 from platform_cli.publication import Day, ModelRecord, Outcome, list_days, publish, read_day
+from platform_cli.scoring.arrow import import_arrow
 from platform_cli.scoring.batch import (
     Place,
     Work,
@@ -40,9 +43,13 @@ _ROWS_PER_SHARD = 10_000_000
 
 def main(arguments: list[str] | None = None) -> int:
     """Do it, and return the exit code."""
-    options = _parser().parse_args(arguments)
+    options = parse_arguments(arguments)
     try:
-        outcome = score_and_publish(options)
+        # pyarrow first: xgboost's import hides pandas for a moment, in which nobody else must ask for it.
+        import_arrow()
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            loading = pool.submit(load_form, options.model, options.digest)
+            outcome = score_and_publish(options, loading.result)
     except PlatformError as error:
         print(error, file=sys.stderr)  # noqa: T201 # this process's talk
         return error.exit_code
@@ -60,12 +67,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def score_and_publish(options: argparse.Namespace) -> Outcome:
-    """Take one file from the customers to the published day."""
+def score_and_publish(options: argparse.Namespace, load_model: Callable[[], Form]) -> Outcome:
+    """
+    Take one file from the customers to the published day.
+
+    Args:
+        options: from `parse_arguments`.
+        load_model: asked once the input is frozen, so that a thread may load it until then.
+    """
     now = datetime.datetime.now(datetime.UTC)
     contract = load_contract(options.contract)
-    form = load_form(options.model, options.digest)
-    check_form(contract, form)
     channel = Channel(options.channel)
     day = Day(channel=channel, flow=options.flow, day=parse_day(options.day, today=now.date()))
     place = Place(
@@ -78,6 +89,8 @@ def score_and_publish(options: argparse.Namespace) -> Outcome:
     before = [past for past in list_days(place.store, channel, options.flow) if past < day.day]
     yesterday = read_day(place.store, Day(channel=channel, flow=options.flow, day=before[-1])) if before else None
     check_volume(contract, snapshot, yesterday)
+    form = load_model()
+    check_form(contract, form)
     model = ModelRecord(
         role="champion", name=form.signature.model, version=options.model_version, digest=options.digest
     )
@@ -90,7 +103,8 @@ def score_and_publish(options: argparse.Namespace) -> Outcome:
     return publish(place.store, day, draft, now=now, nonce=attempt)
 
 
-def _parser() -> argparse.ArgumentParser:
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the words of the command line; this process's own where None."""
     parser = argparse.ArgumentParser(prog="python -m platform_cli.scoring", description="Score a file and publish it.")
     parser.add_argument("input", help="CSV or Parquet, a path or s3://bucket/key")
     parser.add_argument("--contract", required=True, type=Path)
@@ -103,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--flow", default="riskiness-score")
     parser.add_argument("--day", required=True, help="YYYY-MM-DD")
     parser.add_argument("--run", default="", help="what the rows and the manifest call this run")
-    return parser
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

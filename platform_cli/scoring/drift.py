@@ -56,7 +56,7 @@ class Bins:
             place[None] = self.size - 1  # type: ignore[index]
             positions = [place.get(value, self.size - 2) for value in values.tolist()]
             return np.bincount(np.array(positions, dtype=np.int64), minlength=self.size)
-        nulls = int(np.isnan(values).sum())
+        nulls = int(np.count_nonzero(np.isnan(values)))
         # NaN is sorted behind every edge; what is null leaves that bin for its own.
         counts = np.bincount(np.searchsorted(self.edges, values, side="right"), minlength=self.size)
         counts[self.size - 2] -= nulls

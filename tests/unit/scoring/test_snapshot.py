@@ -11,6 +11,7 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 import pytest
 
+from platform_cli.errors import ContractBroken
 from platform_cli.scoring.generate import generate_batches, generate_customers
 from platform_cli.scoring.snapshot import take_snapshot
 
@@ -110,3 +111,27 @@ def test_a_hundred_clean_days_are_never_refused(place, contract, tmp_path):
         generate_customers(contract, path, rows=60 + 150 * number, seed=11, day=day, labelled=False)
         hashes.add(take_snapshot(place, contract, str(path)).input.sha256)
     assert len(hashes) == 100
+
+
+@pytest.mark.parametrize(
+    ("row", "customer"),
+    [
+        pytest.param(65_536, 65_536, id="on either side of a block's end"),
+        pytest.param(65_590, 3, id="in another block, out of order"),
+    ],
+)
+def test_an_id_that_comes_twice_is_seen_across_blocks(place, contract, tmp_path, row, customer):
+    table = pa.Table.from_batches(generate_batches(contract, rows=65_600, seed=2, day=DAY))
+    ids = table["customer_id"].to_pylist()
+    ids[row] = customer
+    pq.write_table(table.set_column(0, "customer_id", pa.array(ids)), tmp_path / "twice.parquet")
+    with pytest.raises(ContractBroken, match='"customer_id": 1 of 65,600 values repeat the id of another row'):
+        take_snapshot(place, contract, str(tmp_path / "twice.parquet"))
+
+
+def test_blocks_that_come_in_the_wrong_order_are_sorted(place, contract, tmp_path):
+    table = pa.Table.from_batches(generate_batches(contract, rows=70_000, seed=2, day=DAY))
+    pq.write_table(pa.concat_tables([table.slice(65_536), table.slice(0, 65_536)]), tmp_path / "turned.parquet")
+    pq.write_table(table, tmp_path / "straight.parquet")
+    turned, straight = (take_snapshot(place, contract, str(tmp_path / f"{n}.parquet")) for n in ("turned", "straight"))
+    assert turned.input == straight.input

@@ -1,7 +1,7 @@
 """
 The parameters and configs of a flow class -> frozen values.
 
-In: a flow class. Out: Parameter values as text, configs as JSON, and the class with every config expression resolved.
+In: a flow class. Out: Parameter values and configs as text, and the class with every config expression resolved.
 
 A default that is a function would make the same sources compile differently tomorrow, so it is refused unless the
 function says of itself that it is deterministic: `default.deterministic = True`.
@@ -10,6 +10,8 @@ function says of itself that it is deterministic: `default.deterministic = True`
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from platform_cli.graph.address import RESERVED_PARAMETERS
@@ -18,6 +20,8 @@ from platform_cli.graph.values import Finding, Parameter, ParameterKind, Where
 if TYPE_CHECKING:
     from platform_cli.graph.read import Places
 
+# Metaflow reads configs from this variable before it looks at files; a pod gets the texts that the compile read.
+CONFIG_VARIABLE = "METAFLOW_FLOW_CONFIG_VALUE"
 _KINDS = {
     str: ParameterKind.STRING,
     int: ParameterKind.INTEGER,
@@ -33,7 +37,7 @@ def read_parameters(
     from metaflow.parameters import flow_context
 
     with flow_context(flow):
-        configs = _configs(flow, places, findings)
+        configs, texts = _configs(flow, places, findings)
         if findings:
             return (), (), flow
         flow = flow._process_config_decorators(configs) or flow
@@ -42,33 +46,54 @@ def read_parameters(
         for attribute, parameter in flow._get_parameters():
             if not getattr(parameter, "IS_CONFIG_PARAMETER", True):
                 found.append(_parameter(parameter, flow.__name__, places.parameter(attribute), findings))
-    texts = tuple((name, json.dumps(_plain(value), sort_keys=True)) for name, value in sorted(configs.items()))
     return tuple(sorted(found, key=lambda p: (p.where, p.name))), texts, flow
 
 
-def _configs(flow: Any, places: Places, findings: list[Finding]) -> dict[str, Any]:
-    from metaflow.user_configs.config_options import ConfigInput
+def _configs(flow: Any, places: Places, findings: list[Finding]) -> tuple[dict[str, Any], tuple[tuple[str, str], ...]]:
+    """The configs' values, and the texts that they were read from."""
+    from metaflow.user_configs.config_options import ConfigInput, ConvertDictOrStr
 
     declared = [(attribute, p) for attribute, p in flow._get_parameters() if getattr(p, "IS_CONFIG_PARAMETER", False)]
     if not declared:
-        return {}
+        return {}, ()
+    texts = {}
+    given = json.loads(os.environ.get(CONFIG_VARIABLE, "{}"))
     for attribute, config in declared:
-        if callable(config.kwargs.get("default")):
-            findings.append(_function(f'config "{config.name}"', places.parameter(attribute)))
+        text = given.get(config.name) or _config_text(config, places.parameter(attribute), findings)
+        if text is not None:
+            texts[config.name] = text
     if findings:
-        return {}
+        return {}, ()
     reader = ConfigInput(
         [config.name for _, config in declared if config.kwargs["required"]],
-        {config.name: (config.kwargs.get("default"), config._default_is_file) for _, config in declared},
+        {config.name: (None, False) for _, config in declared},
         {config.name: (config.parser, config.kwargs["plain"]) for _, config in declared},
     )
+    converted = {name: ConvertDictOrStr.convert_value(text, False) for name, text in texts.items()}
     try:
         reader.process_configs(flow.__name__, "config", {}, True, "local")
-        return dict(reader.process_configs(flow.__name__, "config_value", {}, True, "local") or {})
+        values = reader.process_configs(flow.__name__, "config_value", converted, True, "local")
     except Exception as error:  # Metaflow raises click's, json's and the parser's own classes here.
         problem = " ".join(str(getattr(error, "message", error)).split()).rstrip(".")
         findings.append(Finding(where=places.parameter(declared[0][0]), rule="config", problem=problem))
-        return {}
+        return {}, ()
+    return dict(values or {}), tuple(sorted(texts.items()))
+
+
+def _config_text(config: Any, where: Where, findings: list[Finding]) -> str | None:
+    default = config.kwargs.get("default")
+    if callable(default):
+        findings.append(_function(f'config "{config.name}"', where))
+        return None
+    if not config._default_is_file or default is None:
+        return json.dumps(default, sort_keys=True) if isinstance(default, dict) else default
+    try:
+        return Path(default).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        problem = f'config "{config.name}" cannot be read from {default} ({type(error).__name__})'
+        fix = "Name a file relative to the project's folder."
+        findings.append(Finding(where=where, rule="config", problem=problem, fix=fix))
+        return None
 
 
 def _resolve_decorators(flow: Any) -> None:
@@ -164,7 +189,3 @@ def _function(what: str, where: Where) -> Finding:
         problem=f"the default of {what} is a function, so the same sources could compile differently tomorrow",
         fix="Give it a value; or, if it always returns the same, say so with `<function>.deterministic = True`.",
     )
-
-
-def _plain(value: Any) -> Any:
-    return value.to_dict() if hasattr(value, "to_dict") else value

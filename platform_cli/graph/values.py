@@ -218,7 +218,7 @@ class FlowGraph:
         name: the flow's class.
         file: as given, relative to the project where it lies inside it; POSIX separators.
         steps: in an order in which every parent comes before its children.
-        configs: (name, JSON text) of each `Config` as read from its default.
+        configs: (name, text) of each `Config`, as its default's file holds it.
     """
 
     name: str

@@ -51,8 +51,17 @@ def _literals(graph: FlowGraph) -> Iterator[tuple[str, str, str, Where]]:
     for parameter in graph.parameters:
         yield f'the default of parameter "{parameter.name}"', parameter.name, parameter.default or "", parameter.where
     for config, text in graph.configs:
-        for key, value in _leaves(json.loads(text)):
+        for key, value in _leaves(_document(text)):
             yield f'"{key}" in config "{config}"', key, value, graph.where
+
+
+def _document(text: str) -> Any:
+    """A config as JSON; line by line where its parser reads another language."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        pairs = (re.split(r"\s*[=:]\s*", line.strip(), maxsplit=1) for line in text.splitlines())
+        return [{pair[0]: pair[-1]} for pair in pairs]
 
 
 def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:

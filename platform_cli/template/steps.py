@@ -25,6 +25,7 @@ from hera.workflows.models import (
     VolumeMount,
 )
 
+from platform_cli.graph.parameters import CONFIG_VARIABLE
 from platform_cli.graph.values import FlowGraph, Step, StepKind
 from platform_cli.template.dag import PATH, Names
 from platform_cli.template.environment import SOURCE_FOLDER, WORK_FOLDER, Target
@@ -90,8 +91,7 @@ def _arguments(graph: FlowGraph, step: Step, target: Target) -> list[str]:
 def _variables(graph: FlowGraph, step: Step, target: Target) -> Sequence[tuple[str, str]]:
     found = dict(target.environment.variables)
     if graph.configs:
-        # Metaflow reads its configs from here instead of from files; the text is what the compile read.
-        found["METAFLOW_FLOW_CONFIG_VALUE"] = json.dumps({name: json.loads(text) for name, text in graph.configs})
+        found[CONFIG_VARIABLE] = json.dumps(dict(graph.configs), sort_keys=True)
     found |= {variable.name: variable.value for variable in step.variables}
     return sorted(found.items())
 

@@ -1,8 +1,16 @@
 """What a flow file says arrives as values."""
 
+import json
+import os
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
+from platform_cli.graph.load import ENVIRONMENT
+from platform_cli.graph.parameters import CONFIG_VARIABLE
 from platform_cli.graph.values import ParameterKind, Schedule, StepKind, Where
 from platform_cli.units import Cpu, Memory
 from tests.flowfiles import TWO_STEPS, load
@@ -74,7 +82,7 @@ def test_a_config_is_read_and_resolved_in_decorators(tmp_path: Path):
         'sizes = Config("sizes", default="sizes.json")\n\n@resources(memory=sizes.memory, cpu=config_expr("sizes.cpu"))'
     )
     graph = load(tmp_path, body + TWO_STEPS)
-    assert graph.configs == (("sizes", '{"cpu": 3, "memory": 9000}'),)
+    assert graph.configs == (("sizes", '{"memory": 9000, "cpu": 3}'),)
     assert (graph.step("start").ask.memory, graph.step("start").ask.cpu) == (Memory.parse("9000Mi"), Cpu(3000))
 
 
@@ -146,3 +154,32 @@ def test_the_structure_is_worked_out_from_the_transitions(tmp_path: Path):
     assert (steps["joined"].joins, steps["start"].joined_by) == ("start", "joined")
     assert (steps["join_items"].joins, steps["join_items"].inside, steps["item"].inside) == ("right", (), ("right",))
     assert steps["item"].branch_of == ("start", "right")
+
+
+def test_a_pod_reads_the_configs_that_the_compile_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """In a pod the project's files are not in the working folder; Metaflow's own variable holds the texts."""
+    (tmp_path / "c.toml").write_text("memory = 9000\n")
+    parser = "import tomllib\ndef toml(text): return tomllib.loads(text)\n"
+    body = 'sizes = Config("sizes", default="c.toml", parser=toml)\n\n@resources(memory=sizes.memory)' + TWO_STEPS
+    compiled = load(tmp_path, body, above=parser)
+    (tmp_path / "c.toml").unlink()
+    monkeypatch.setattr(
+        "platform_cli.graph.load.ENVIRONMENT", {**ENVIRONMENT, CONFIG_VARIABLE: json.dumps(dict(compiled.configs))}
+    )
+    again = load(tmp_path, body, above=parser)
+    assert again.step("start").ask.memory == compiled.step("start").ask.memory == Memory.parse("9000Mi")
+
+
+def test_metaflows_command_line_takes_the_variable_too(tmp_path: Path):
+    (tmp_path / "c.toml").write_text("memory = 9000\n")
+    parser = "import tomllib\ndef toml(text): return tomllib.loads(text)\n"
+    body = 'sizes = Config("sizes", default="c.toml", parser=toml)\n' + TWO_STEPS.replace(
+        "pass", "print('got', self.sizes.memory)"
+    )
+    configs = dict(load(tmp_path, body, above=parser).configs)
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / HERE), "--no-pylint", "run"],
+        cwd=tmp_path / "flows", capture_output=True, text=True, check=False,
+        env={**os.environ, CONFIG_VARIABLE: json.dumps(configs), "METAFLOW_USER": "t"},
+    )  # fmt: skip
+    assert "got 9000" in done.stdout, done.stdout + done.stderr

@@ -24,26 +24,31 @@ def run_flow_file(file: Path, turn: Callable[[Any], None]) -> None:
     Raises:
         NotFound: no such file. UsageError: the file starts no flow. Whatever the file or `turn` raises.
     """
-    import metaflow.cli
+    from metaflow import FlowSpec, parameters
 
     if not file.is_file():
         raise NotFound(f"there is no flow file {file}", fix="Look at the image's or the package's content.")
     started = []
+    original = FlowSpec.__init__
 
-    def in_place_of_the_command_line(flow: Any, *_: object, **__: object) -> None:
-        started.append(flow)
-        turn(flow)
+    def in_place_of_the_command_line(flow: Any, use_cli: bool = True) -> None:
+        original(flow, use_cli=False)
+        if use_cli:
+            started.append(flow)
+            # Metaflow builds its command line on the first import of metaflow.cli, from the flow of this context.
+            with parameters.flow_context(type(flow)):
+                turn(flow)
 
     module = sys.modules["__main__"]
     module.__file__, module.__spec__ = str(file), None
     if sys.path[0] != str(file.parent):
         sys.path.insert(0, str(file.parent))
     sys.argv = [str(file)]
-    original, metaflow.cli.main = metaflow.cli.main, in_place_of_the_command_line
+    FlowSpec.__init__ = in_place_of_the_command_line
     try:
         exec(compile(file.read_bytes(), str(file), "exec"), module.__dict__)  # noqa: S102 # the flow is what we run
     finally:
-        metaflow.cli.main = original
+        FlowSpec.__init__ = original
     if not started:
         raise UsageError(
             f"{file} starts no flow",

@@ -67,7 +67,5 @@ def drop_placement(flow: Any) -> None:
 
     `@kubernetes` would refuse a local datastore, start an uploader of logs beside ours and sync metadata again.
     """
-    for name in dir(type(flow)):
-        step: Any = getattr(type(flow), name, None)
-        if getattr(step, "is_step", False):
-            step.decorators[:] = [deco for deco in step.decorators if deco.name not in ("kubernetes", "batch")]
+    for step in flow._steps:
+        step.decorators[:] = [deco for deco in step.decorators if deco.name not in ("kubernetes", "batch")]

@@ -93,7 +93,7 @@ def files(step_name: str, task_id: str) -> set[str]:
     return {path.name for path in Path(".metaflow/Contract/argo-c", step_name, task_id).iterdir()}
 
 
-@contract("A flow file's own code no longer calls metaflow.cli.main with the flow object; see runner/flowfile.py.")
+@contract("A flow that starts itself no longer goes through FlowSpec.__init__(use_cli=True); see runner/flowfile.py.")
 def a_flow_file_in_main_calls_the_command_line() -> None:
     from platform_cli.runner.flowfile import run_flow_file
 

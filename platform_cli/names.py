@@ -17,6 +17,9 @@ from platform_cli.errors import ContractBroken, UsageError
 
 LABEL_PREFIX = "platform.dev"
 
+DAY = "as_of"
+"""The parameter that holds the day a run is for, in every flow that has one."""
+
 # CronWorkflows append "-" and ten digits to their name, and the label that Argo puts on every pod holds 63 characters.
 # Source: argo-workflows v4.0.2, workflow/cron/operator.go and workflow/common/common.go (LabelKeyWorkflow).
 LONGEST_TEMPLATE_NAME = 52

@@ -11,10 +11,9 @@ import re
 from typing import Any
 
 from platform_cli.graph.values import Finding, FlowGraph
-from platform_cli.names import LABEL_PREFIX, flow_slug
+from platform_cli.names import DAY, LABEL_PREFIX, flow_slug
 from platform_cli.policy.parts import is_template
 from platform_cli.template import Target
-from platform_cli.template.cron import DAY
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
 _LONGEST = 63

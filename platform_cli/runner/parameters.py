@@ -12,14 +12,18 @@ from collections.abc import Sequence
 
 from platform_cli.errors import UsageError, did_you_mean
 from platform_cli.graph.address import RESERVED_PARAMETERS
-from platform_cli.graph.values import Parameter, ParameterKind
+from platform_cli.graph.values import Parameter, ParameterKind, Schedule
+from platform_cli.names import DAY, day_of_schedule
 
 
-def init_arguments(parameters: Sequence[Parameter], text: str | None) -> list[str]:
+def init_arguments(parameters: Sequence[Parameter], text: str | None, schedule: Schedule | None = None) -> list[str]:
     """
     Name every given value for Metaflow's own command line, which knows the types.
 
+    Args:
+        schedule: of a flow that has one: its runs get the time they were scheduled for, and the day is a date.
     Raises:
+        ContractBroken: the day of a scheduled flow is neither a day nor a time.
         UsageError: not Argo's list, a name twice, or a name that the flow does not have.
     """
     known = {parameter.name: parameter for parameter in parameters}
@@ -31,6 +35,8 @@ def init_arguments(parameters: Sequence[Parameter], text: str | None) -> list[st
             continue
         if name not in known:
             raise UsageError(f'the flow has no parameter "{name}"', fix=did_you_mean(name, list(known)))
+        if name == DAY and schedule and value:
+            value = day_of_schedule(value, schedule.timezone)  # noqa: PLW2901 # the one value that is translated
         if not known[name].is_unset(value):
             arguments.append(f"--{name}={value}")
     return arguments

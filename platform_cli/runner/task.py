@@ -89,7 +89,7 @@ class Task:
 
     def write_parameters(self, flow: Any) -> None:
         """Validate the run's parameters and write them, once."""
-        values = init_arguments(self.graph.parameters, self.launch.parameters)
+        values = init_arguments(self.graph.parameters, self.launch.parameters, self.graph.schedule)
         drop_placement(flow)
         self._command(flow, ["init", f"--run-id={self.launch.run}", "--task-id=params", *values])
 

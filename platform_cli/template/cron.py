@@ -17,12 +17,10 @@ from hera.workflows.models import (
 )
 
 from platform_cli.graph.values import FlowGraph, Schedule
-from platform_cli.names import template_name
+from platform_cli.names import DAY, template_name
 from platform_cli.template.environment import Target
 from platform_cli.template.workflow import API_VERSION
 
-DAY = "as_of"
-"""The parameter that holds the day a run is for."""
 # An hour: a controller that was down at five still starts the five o'clock run at half past, not in the evening.
 _STARTING_DEADLINE_SECONDS = 3600
 _HISTORY = 3

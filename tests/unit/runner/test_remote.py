@@ -11,8 +11,16 @@ from tests.unit.cli.test_schemas import check
 from tests.unit.runner.harness import STEP, Bench
 
 FLOW = """
-    import os, time
+    import os, sys, time
+    from pathlib import Path
     from metaflow import FlowSpec, step
+
+    def note(event, _):
+        if event == "subprocess.Popen":
+            with open("processes.txt", "a") as file:
+                file.write(event)
+
+    sys.addaudithook(note)
 
     class Remote(FlowSpec):
         @step
@@ -26,6 +34,8 @@ FLOW = """
             print("at the end", flush=True)
             time.sleep(float(os.environ.get("SLEEP", "0")))
             self.total = sum(self.rows)
+            for number in range(30):
+                setattr(self, f"artifact_{number}", number)
 
     if __name__ == "__main__":
         Remote()
@@ -83,6 +93,8 @@ def test_another_machine_reads_a_run_as_its_own(pod: Bench, tmp_path: Path) -> N
         True,
     ]
     assert pulled(pod, tmp_path / "laptop")[0] == said
+    # Metaflow itself would start a pool of processes to read and write more than ten objects.
+    assert not (pod.folder / "processes.txt").exists()
 
 
 @pytest.mark.s3

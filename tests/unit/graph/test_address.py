@@ -45,6 +45,35 @@ def test_the_first_step_of_a_foreach_starts_from_the_path_without_its_last_index
     assert found == Inputs(tasks=(Address("right", ""),), split_index=7)
 
 
+def test_inside_two_foreaches_only_the_last_index_is_dropped(tmp_path: Path):
+    body = """
+    @step
+    def start(self):
+        self.items = [1]
+        self.next(self.outer, foreach="items")
+    @step
+    def outer(self):
+        self.items = [1]
+        self.next(self.inner, foreach="items")
+    @step
+    def inner(self):
+        self.next(self.close)
+    @step
+    def close(self, inputs):
+        self.next(self.done)
+    @step
+    def done(self, inputs):
+        self.next(self.end)
+    @step
+    def end(self):
+        pass
+    """
+    graph = load(tmp_path, body)
+    found = inputs_of(graph, Address("inner", "-7-3"), choice=nobody_asks, width=lambda _: 0)
+    assert found == Inputs(tasks=(Address("outer", "-7"),), split_index=3)
+    assert inputs(graph, "close", "-7", widths={Address("outer", "-7"): 2}) == [("inner", "-7-0"), ("inner", "-7-1")]
+
+
 def test_a_foreach_join_starts_from_every_item(tmp_path: Path):
     found = inputs(load(tmp_path, SHAPE), "join_items", widths={Address("right", ""): 3})
     assert found == [("item", "-0"), ("item", "-1"), ("item", "-2")]

@@ -30,7 +30,7 @@ class RiskinessTrain(FlowSpec):
     )
     challenger = Parameter("challenger", default="candidate", help="The model's role until the gate decides.")
     settings = Parameter(
-        "settings", type=JSONType, default=json.dumps(SETTINGS), help="Settings of xgboost's classifier, as JSON."
+        "settings", type=JSONType, default="{}", help="Settings of xgboost's classifier that differ from ours, as JSON."
     )
     promote = Parameter("promote", type=bool, default=True, help="Let the gate decide; else it stays a challenger.")
     folds = Parameter("folds", default=5, help="Folds of the cross-validation.")
@@ -51,6 +51,7 @@ class RiskinessTrain(FlowSpec):
         with inputs.customers_file(contract, self.customers, day=month) as path:
             self.training_set = inputs.take_training_set(place, contract, path)
         self.code = inputs.code_identity(HERE)
+        self.xgboost = {**SETTINGS, **self.settings}
         print(f"{self.training_set.input.rows:,} customers, sha256 {self.training_set.input.sha256[:12]}")
         self.next(self.fit)
 
@@ -60,9 +61,9 @@ class RiskinessTrain(FlowSpec):
         from training import cross_validate, fitted_pipeline
 
         labelled = self._labelled()
-        self.fold_auc, self.out_of_fold = cross_validate(labelled, self.settings, folds=self.folds)
+        self.fold_auc, self.out_of_fold = cross_validate(labelled, self.xgboost, folds=self.folds)
         self.pipeline = fitted_pipeline(
-            labelled.features[~labelled.is_holdout], labelled.labels[~labelled.is_holdout], self.settings
+            labelled.features[~labelled.is_holdout], labelled.labels[~labelled.is_holdout], self.xgboost
         )
         self.mean_auc = sum(self.fold_auc) / len(self.fold_auc)
         print(f"mean hold-out AUC over {len(self.fold_auc)} folds: {self.mean_auc:.4f}")
@@ -95,12 +96,12 @@ class RiskinessTrain(FlowSpec):
         labelled = self._labelled()
         models = connect()
         data = self.training_set.input.sha256
-        settings = json.dumps(self.settings, sort_keys=True)
+        settings = json.dumps(self.xgboost, sort_keys=True)
         run = models.log_training_run(
             MODEL,
             # The same data, code and settings are the same training, whenever and however often it runs.
             key=f"{data[:12]}-{self.code.removeprefix('sha256:')[:12]}-{settings}",
-            params={**self.settings, "folds": self.folds, "customers": self.training_set.source},
+            params={**self.xgboost, "folds": self.folds, "customers": self.customers},
             metrics={**self.evaluation.metrics(), "cross_validated_auc": self.mean_auc},
             tags={"data": data, "code": self.code, "metaflow_run": f"{current.flow_name}/{current.run_id}"},
         )
@@ -178,11 +179,11 @@ class RiskinessTrain(FlowSpec):
                 checks=[vars(check) for check in self.verdict.checks] if self.verdict else [],
                 lineage={
                     "training run": f"{current.flow_name}/{current.run_id}, MLflow {self.version.training_run}",
-                    "customers": f"{self.training_set.source}, {self.training_set.input.rows:,} rows",
+                    "customers": f"{self.customers}, {self.training_set.input.rows:,} rows",
                     "data": self.training_set.input.sha256,
                     "code": self.code,
                     "model": f"{name}, digest {self.version.digest}",
-                    "settings": json.dumps(self.settings),
+                    "settings": json.dumps(self.xgboost),
                 },
             )
         )

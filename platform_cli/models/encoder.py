@@ -32,6 +32,10 @@ Columns = Mapping[str, "Column"]
 OPERATIONS = ("subtract", "divide", "fill", "missing", "codes", "equals")
 
 
+# A table of codes stays in the processor's nearest cache.
+_WIDEST_TABLE = 1_000
+
+
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """
@@ -204,6 +208,9 @@ def _codes(step: Step, column: Column) -> Column:
     unknown = np.nan if step.unknown is None else step.unknown
     if step.categories and not any(isinstance(category, str) for category in step.categories):
         values = numbers(column)
+        quick = _whole_number_codes(step.categories, unknown, values)
+        if quick is not None:
+            return quick
         known = np.array(step.categories, dtype=np.float64)
         order = np.argsort(known, kind="stable")
         place = np.minimum(np.searchsorted(known, values, sorter=order), len(known) - 1)
@@ -213,3 +220,24 @@ def _codes(step: Step, column: Column) -> Column:
     table[None] = missing
     found = (table.get(None if _is_gap(value) else value, unknown) for value in column.tolist())
     return np.fromiter(found, dtype=np.float64, count=len(column))
+
+
+def _whole_number_codes(categories: tuple[Scalar, ...], unknown: float, values: Column) -> Column | None:
+    """Look codes up in a table, where categories and values are whole numbers close together; else None."""
+    import numpy as np
+
+    wanted = [float(category) for category in categories]
+    low, high = min(wanted), max(wanted)
+    if high - low > _WIDEST_TABLE or any(number != int(number) for number in wanted):
+        return None
+    places = values - low
+    # NaN is not between anything, so a missing value takes the other way.
+    if not ((places >= 0) & (places <= high - low)).all():
+        return None
+    whole = places.astype(np.intp)
+    if not np.array_equal(whole, places):
+        return None
+    table = np.full(int(high - low) + 1, unknown)
+    for code, number in enumerate(wanted):
+        table[int(number - low)] = code
+    return table[whole]

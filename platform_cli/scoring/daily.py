@@ -14,7 +14,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,8 @@ def begin(folder: Path, flow_class: str, *, as_of: str, customers: str, run: str
     models, forms = _resolve(contract.name)
     resolved = time.monotonic()
     with customers_file(contract, customers, day=day_date) as path:
-        snapshot = batch.take_snapshot(place, contract, path)
+        # Named as the caller named it: the file of synthetic customers is gone before anybody reads its name.
+        snapshot = replace(batch.take_snapshot(place, contract, path), source=customers)
     batch.check_volume(contract, snapshot, _day_before(place, day))
     begun = Batch(
         flow_class=flow_class,

@@ -64,7 +64,6 @@ class TrainingSet:
     """Checked customers whose outcome is known, frozen in the store like a day's input."""
 
     input: InputRecord
-    source: str
 
 
 def take_training_set(place: Place, contract: Contract, source: str) -> TrainingSet:
@@ -79,7 +78,7 @@ def take_training_set(place: Place, contract: Contract, source: str) -> Training
         path = locate(source, folder=folder, s3_endpoint=place.s3_endpoint)
         opened = open_source(contract, path, source, labelled=True)
         canonical, digest = write_canonical(contract, opened, folder)
-        return TrainingSet(input=add_input(place.store, place.channel, place.flow, canonical, digest), source=source)
+        return TrainingSet(input=add_input(place.store, place.channel, place.flow, canonical, digest))
 
 
 @dataclass(frozen=True, kw_only=True)

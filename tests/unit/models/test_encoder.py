@@ -11,7 +11,7 @@ STATUSES = (-2.0, -1.0, 0.0, 1.0, 2.0, 8.0)
 
 def codes(values: list[float], categories: tuple[float, ...] = STATUSES) -> list[float]:
     step = Step(op="codes", categories=categories, unknown=-1.0, missing=-9.0)
-    encoder = Encoder(inputs=("status",), lanes=(Lane(source="status", steps=(step,)),))
+    encoder = Encoder(inputs=("status",), lanes=(Lane(name="status", source="status", steps=(step,)),))
     found: list[float] = encoder.encode({"status": np.array(values)})[:, 0].tolist()
     return found
 

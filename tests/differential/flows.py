@@ -8,6 +8,8 @@ other artifacts. Failures come from the attempt's number alone, so that every ru
 import random
 from dataclasses import dataclass, field
 
+ORDER = "ORDER OF {join}"
+
 
 @dataclass
 class Writer:
@@ -154,9 +156,8 @@ def _split(writer: Writer, target: str, around: tuple[str, ...], depth: int) -> 
 
 def _foreach(writer: Writer, target: str, around: tuple[str, ...], depth: int) -> str:
     name, join, first = writer.name("each"), writer.name("gather"), writer.name("item")
-    # Where a body ends in several steps, Metaflow's local runtime orders the inputs by those first.
     body = [
-        f"ordered = sorted(inputs, key=lambda each: each.index_{name})",
+        ORDER.format(join=join),
         "self.value = sum(each.value * 7 ** at for at, each in enumerate(ordered)) % 1009",
         f"self.trace = [name for each in ordered for name in each.trace] + ['{join}']",
     ]
@@ -169,4 +170,19 @@ def _foreach(writer: Writer, target: str, around: tuple[str, ...], depth: int) -
         writer.add(first, [*_touch(writer, first), "self.value += self.input", index], f"self.{following}")
     width = writer.chance.choice([1, 2, 2, 3])
     writer.add(name, [*_touch(writer, name), f"self.items = list(range({width}))"], f"self.{first}, foreach='items'")
+    _settle_order(writer, name, join)
     return name
+
+
+def _settle_order(writer: Writer, name: str, join: str) -> None:
+    """
+    Compare the order in which a join gets its inputs, where Metaflow has one: by index.
+
+    Where a body ends in several steps, its local runtime orders by those first, and differently from run to run.
+    """
+    last_steps = sum(
+        f"self.{join}," in step or f"self.{join})" in step or f"self.{join}}}" in step for step in writer.steps
+    )
+    by_index = f"ordered = sorted(inputs, key=lambda each: each.index_{name})"
+    order = "ordered = list(inputs)" if last_steps == 1 else by_index
+    writer.steps = [step.replace(ORDER.format(join=join), order) for step in writer.steps]

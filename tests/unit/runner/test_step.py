@@ -180,7 +180,7 @@ def test_a_file_that_starts_no_flow_is_refused(bench: Bench) -> None:
     outcome = bench.step("start")
     assert (outcome.code, outcome.last_line) == (
         2,
-        "platform-step: start: flow.py starts no flow; wanted a flow that the file starts. "
+        f"platform-step: start: {bench.folder}/flow.py starts no flow; wanted a flow that the file starts. "
         'End it with `if __name__ == "__main__": TheFlow()`. (exit 2)',
     )
 

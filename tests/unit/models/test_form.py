@@ -199,6 +199,10 @@ roots = {name.partition(".")[0] for name in sys.modules}
 print(sorted(roots & {"pandas", "sklearn", "pyarrow", "mlflow", "joblib", "matplotlib", "metaflow", "narwhals"}))
 from xgboost import XGBClassifier
 print(XGBClassifier(n_estimators=2).fit(np.eye(4), [0, 1, 0, 1]).predict_proba(np.eye(4)).shape)
+import scipy.sparse, xgboost
+width = form.booster.num_features()
+print(form.booster.inplace_predict(scipy.sparse.csr_matrix(np.eye(width, dtype=np.float32))).shape == (width,))
+print(xgboost.plot_importance.__module__)
 """
 
 
@@ -207,4 +211,4 @@ def test_scoring_imports_neither_pandas_nor_scikit_learn_and_training_still_can(
     answer = subprocess.run(
         [sys.executable, "-c", _FRESH, str(tmp_path), digest], capture_output=True, text=True, check=True
     )
-    assert answer.stdout.splitlines() == ["[]", "(4, 2)"]
+    assert answer.stdout.splitlines() == ["[]", "(4, 2)", "True", "xgboost.plotting"]

@@ -120,7 +120,7 @@ def test_a_scoring_process_loads_no_pandas_sklearn_or_mlflow(contract, saved_mod
     code = (
         "import sys, json\nfrom platform_cli.scoring.__main__ import main\n"
         f"code = main({arguments!r})\n"
-        "heavy = ('pandas', 'sklearn', 'mlflow', 'metaflow', 'duckdb', 'boto3', 'matplotlib')\n"
+        "heavy = ('pandas', 'sklearn', 'mlflow', 'metaflow', 'duckdb', 'boto3', 'matplotlib', 'scipy.sparse')\n"
         "print(json.dumps([name for name in heavy if name in sys.modules]))\nsys.exit(code)\n"
     )
     result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -7,6 +7,7 @@ In: a flow's class and a run's name. Out: the run's metadata below ./.metaflow; 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,9 @@ from platform_cli.errors import UsageError
 @json_option
 def command(word: str, as_json: bool) -> None:
     flow, _, name = word.partition("/")
-    if not flow or not name:
-        raise UsageError(f'run is "{word}"', wanted="FLOW/NAME")
+    # Both become names of folders and keys.
+    if not flow.isidentifier() or not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", name):
+        raise UsageError(f'run is "{word}"', wanted="FLOW/NAME: a flow's class and a run's name")
     variables = _variables()
     # Metaflow reads its configuration when it is imported, and writes metadata where the variable says.
     os.environ.update(variables)

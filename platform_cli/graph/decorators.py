@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from platform_cli.graph.read import Places
 
 _FROM_IMAGE = "Dependencies come from the image: add the package to pyproject.toml and build the image."
+_FROM_EVENT = "Start the flow by an event instead: @trigger or @trigger_on_finish."
 _REFUSED = {
+    "airflow_external_task_sensor": _FROM_EVENT,
+    "airflow_s3_key_sensor": _FROM_EVENT,
     "conda": _FROM_IMAGE,
     "pypi": _FROM_IMAGE,
     "conda_base": _FROM_IMAGE,
@@ -145,13 +148,15 @@ class StepReader:
         return [Variable(name=str(name), value=str(value), where=where) for name, value in dict(mapping).items()]
 
     def _secret(self, source: Any, where: Where) -> list[Secret]:
+        if is_kubernetes_secret(source):
+            return [Secret(name=str(source), where=where)]
         if isinstance(source, dict):
             if source.get("type") == "inline":
                 self._add(where, "secret", "@secrets holds a literal value", "Name a Secret: sources=['name'].")
                 return []
             return [Secret(name=str(source.get("id", "")), backend=str(source.get("type", "")), where=where)]
-        backend, dot, name = str(source).partition(".")
-        return [Secret(name=name, backend=backend, where=where) if dot else Secret(name=backend, where=where)]
+        backend, _, name = str(source).partition(".")
+        return [Secret(name=name, backend=backend, where=where)]
 
     def _ask(self, asks: list[tuple[dict[str, Any], Where]], where: Where) -> Ask:
         numbers: dict[str, float] = {}
@@ -186,6 +191,11 @@ class StepReader:
             self._add(where, "resources", f"{key} is {value!r}", f"Write a number of {unit}.")
             return 1.0
         return number
+
+
+def is_kubernetes_secret(source: object) -> bool:
+    """Whether a source of `@secrets` is the name of a Kubernetes Secret: text without a backend before a dot."""
+    return isinstance(source, str) and "." not in source
 
 
 def honoured(deco: Any, where: Where, findings: list[Finding]) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from platform_cli.errors import PlatformError
+from platform_cli.graph.decorators import is_kubernetes_secret
 
 
 class Refusal(BaseException):
@@ -63,9 +64,14 @@ def observe(
 
 def drop_placement(flow: Any) -> None:
     """
-    Take decorators off that say where a step runs: it is there already.
+    Take decorators off that say where a step runs and with which Secrets: it is there already, and has them.
 
     `@kubernetes` would refuse a local datastore, start an uploader of logs beside ours and sync metadata again.
+    `@secrets` would look for a backend behind the name of a Kubernetes Secret, whose keys are the pod's variables.
     """
     for step in flow._steps:
         step.decorators[:] = [deco for deco in step.decorators if deco.name not in ("kubernetes", "batch")]
+        for deco in step.decorators:
+            if deco.name == "secrets":
+                sources = deco.attributes["sources"]
+                deco.attributes["sources"] = [source for source in sources if not is_kubernetes_secret(source)]

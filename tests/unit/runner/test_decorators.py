@@ -106,3 +106,11 @@ def test_a_step_may_change_its_folder(tmp_path: Path, folder: str) -> None:
     bench = a_flow(tmp_path, "", "", f"os.chdir({str(tmp_path / folder)!r}); self.x = 1")
     bench.done("start")
     assert bench.client("run['start'].task.data.x") == 1
+
+
+def test_a_kubernetes_secret_is_there_already_as_variables(tmp_path: Path) -> None:
+    """Metaflow would ask for a backend behind the name; the pod has the Secret's keys in its environment."""
+    body, head = "self.key = os.environ['KEY']", "from metaflow import secrets"
+    flow = a_flow(tmp_path, head, "@secrets(sources=['bureau'])", body, KEY="k")
+    flow.done("start")
+    assert flow.client("run['start'].task.data.key") == "k"

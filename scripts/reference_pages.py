@@ -25,8 +25,8 @@ def exit_codes() -> str:
         for code, meaning in errors.MEANINGS.items()
     ]
     text = (
-        "What every command of the platform tells its caller. `platform run` and `platform-step` take the code from the\n"
-        "class of the exception that ended the failed step; a flow that `python` alone runs ends as Metaflow ends it."
+        "What every command of the platform tells its caller. `platform run` and `platform-step` take the code from\n"
+        "the class of the exception that ended the failed step; a flow that `python` alone runs ends as Metaflow does."
     )
     return _page("Exit codes", text, _table(("code", "meaning", "errors"), rows), "platform_cli/errors.py")
 
@@ -48,7 +48,8 @@ def contract_page(path: Path) -> str:
     bands = [(band.name, f"{low:g} to {band.below:g}") for low, band in zip(lower, contract.bands, strict=False)]
     parts = [
         _table(("column", "role", "type", "unit", "values", "nulls, at most"), columns),
-        f"Derived features, computed the same way in training and in scoring:\n\n{_table(('feature', 'formula'), derived)}",
+        "Derived features, computed the same way in training and in scoring:",
+        _table(("feature", "formula"), derived),
         f"Risk bands:\n\n{_table(('band', 'probability'), bands)}",
         _limits(contract),
     ]

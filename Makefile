@@ -41,8 +41,9 @@ test-fast: .venv/.stamp ## tests without a cluster, without kills, nothing beyon
 test: lint ## everything that continuous integration runs
 	pytest -n 2
 
-soak: .venv/.stamp ## the long fault tests; figures go to benchmarks/soak.json
+soak: .venv/.stamp ## the long tests: 420 kills, 200 random flows; figures go to benchmarks/
 	python -m benchmarks.soak
+	python -m benchmarks differential
 
 bench: .venv/.stamp ## ratios against named rivals on this machine; figures go to benchmarks/figures.json
 	python -m benchmarks

@@ -16,6 +16,8 @@ from typing import Any
 
 FIGURES = Path(__file__).with_name("figures.json")
 SUITES = ("startup", "score", "render", "runner")
+# Minutes of processor time each: only where named, as `make soak` does.
+LONG = ("differential",)
 
 
 def main() -> None:
@@ -24,7 +26,7 @@ def main() -> None:
         "suites", nargs="*", metavar="SUITE", help=f"any of {', '.join(SUITES)}; all where none is named"
     )
     names = parser.parse_args().suites or list(SUITES)
-    if unknown := sorted(set(names) - set(SUITES)):
+    if unknown := sorted(set(names) - {*SUITES, *LONG}):
         parser.error(f"no such suite: {', '.join(unknown)}")
     kept = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
     for name in names:

@@ -233,7 +233,7 @@ class StepExited(PlatformError):
 
 
 class OutOfMemory(PlatformError):
-    """The step asked for more memory than there is; the code is the one of a kill by the kernel, so a retry gets more."""
+    """The step asked for more memory than there is; the code is a kernel kill's, so that a retry gets more."""
 
     exit_code = ExitCode.OUT_OF_MEMORY
 

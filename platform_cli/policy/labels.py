@@ -17,6 +17,12 @@ from platform_cli.template import Target
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
 _LONGEST = 63
+# Argo makes labels before it fills in what a CronWorkflow passes, so a scheduled run's parameter still is a tag; and a
+# run whose label is invalid ends at once. The day of a time is its first ten characters; a label can hold no colon.
+# Source: argo-workflows v4.0.2, workflow/controller/operator.go, updateWorkflowMetadata.
+_PARAMETER = f"workflow.parameters.{DAY}"
+_IS_DAY = "matches '^[0-9]{4}-[0-9]{2}-[0-9]{2}'"
+_DAY = f"{_PARAMETER} {_IS_DAY} ? {_PARAMETER}[0:10] : (workflow.scheduledTime ?? '')[0:10]"
 
 
 def label(document: dict[str, Any], graph: FlowGraph, target: Target) -> list[Finding]:
@@ -40,9 +46,7 @@ def label(document: dict[str, Any], graph: FlowGraph, target: Target) -> list[Fi
         spec["podMetadata"] = {"labels": dict(labels)}
         spec["workflowMetadata"] = {"labels": dict(labels)}
         if graph.parameter(DAY):
-            # The day of a time in RFC 3339 is its first ten characters; a label can hold no colon.
-            day = {"expression": f"workflow.parameters.{DAY}[0:10]"}
-            spec["workflowMetadata"]["labelsFrom"] = {f"{LABEL_PREFIX}/as-of": day}
+            spec["workflowMetadata"]["labelsFrom"] = {f"{LABEL_PREFIX}/as-of": {"expression": _DAY}}
     return []
 
 

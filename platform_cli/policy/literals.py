@@ -39,9 +39,11 @@ def check(document: dict[str, Any], graph: FlowGraph, target: Target) -> list[Fi
         for what, text, where in _texts(graph)
         if "{{" in text
     ]
-    length = len(json.dumps([{"name": p.name, "value": p.default or ""} for p in graph.parameters]).encode())
+    # As Argo hands them over: the help texts travel with the values.
+    as_handed_over = [{"name": p.name, "value": p.default or "", "description": p.help} for p in graph.parameters]
+    length = len(json.dumps(as_handed_over).encode())
     if length > LONGEST_PARAMETERS.bytes:
-        problem = f"the parameters' defaults are {length} bytes long, above {LONGEST_PARAMETERS}"
+        problem = f"the parameters are {length} bytes long, above {LONGEST_PARAMETERS}"
         fix = "Put long values into a file and use IncludeFile."
         findings.append(Finding(where=graph.where, rule="length", problem=problem, fix=fix))
     return findings + _variables(graph)

@@ -349,7 +349,12 @@ def test_labels_say_whose_a_run_is_and_for_which_day(tmp_path: Path):
     assert document["spec"]["podMetadata"] == {"labels": labels}
     assert document["spec"]["workflowMetadata"] == {
         "labels": labels,
-        "labelsFrom": {"platform.dev/as-of": {"expression": "workflow.parameters.as_of[0:10]"}},
+        "labelsFrom": {
+            "platform.dev/as-of": {
+                "expression": "workflow.parameters.as_of matches '^[0-9]{4}-[0-9]{2}-[0-9]{2}' ? "
+                "workflow.parameters.as_of[0:10] : (workflow.scheduledTime ?? '')[0:10]"
+            }
+        },
     }
 
 

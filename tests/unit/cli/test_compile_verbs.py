@@ -84,6 +84,15 @@ def test_a_new_lock_is_no_change_of_the_flow(project: Path):
     assert (done.returncode, done.stdout) == (0, "no change\n")
 
 
+def test_a_change_that_does_not_touch_the_flows_files_changes_no_byte(project: Path):
+    words = ("render", "--all", "--env", "staging", "-o", "out")
+    assert platform(*words, folder=project).returncode == 0
+    (project / "README.md").write_text("new")
+    (project / "flows" / "scheduled" / "notes.md").write_text("documentation")
+    subprocess.run(["git", "add", "."], cwd=project, check=True)
+    assert platform(*words, "--check", folder=project).returncode == 0
+
+
 def test_diff_against_a_folder_sees_what_lies_there(project: Path):
     assert platform("render", "--all", "--env", "staging", "-o", "out", folder=project).returncode == 0
     replace(project / "images.staging.lock", "1111", "4444")

@@ -14,15 +14,17 @@ import argparse
 import datetime
 import json
 import sys
+import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from platform_cli.errors import PlatformError
 from platform_cli.models.form import Form, load_form
 from platform_cli.names import Channel, parse_day
-from platform_cli.publication import Day, ModelRecord, Outcome, list_days, publish, read_day
+from platform_cli.publication import Day, InputRecord, ModelRecord, Outcome, list_days, publish, read_day
 from platform_cli.scoring.arrow import import_arrow
 from platform_cli.scoring.batch import (
     Place,
@@ -36,6 +38,7 @@ from platform_cli.scoring.batch import (
     take_snapshot,
 )
 from platform_cli.scoring.contract import load_contract
+from platform_cli.scoring.score import EarlyScores
 from platform_cli.store import open_store
 
 _ROWS_PER_SHARD = 10_000_000
@@ -73,7 +76,7 @@ def score_and_publish(options: argparse.Namespace, load_model: Callable[[], Form
 
     Args:
         options: from `parse_arguments`.
-        load_model: asked once the input is frozen, so that a thread may load it until then.
+        load_model: asked once the contract is read, so that a thread may load it until then.
     """
     now = datetime.datetime.now(datetime.UTC)
     contract = load_contract(options.contract)
@@ -85,19 +88,33 @@ def score_and_publish(options: argparse.Namespace, load_model: Callable[[], Form
         flow=options.flow,
         s3_endpoint=options.s3_endpoint,
     )
-    snapshot = take_snapshot(place, contract, options.input)
-    before = [past for past in list_days(place.store, channel, options.flow) if past < day.day]
-    yesterday = read_day(place.store, Day(channel=channel, flow=options.flow, day=before[-1])) if before else None
-    check_volume(contract, snapshot, yesterday)
     form = load_model()
     check_form(contract, form)
     model = ModelRecord(
         role="champion", name=form.signature.model, version=options.model_version, digest=options.digest
     )
     attempt = uuid.uuid4().hex
-    work = Work(contract=contract, day=day, input=snapshot.input, model=model, run=options.run or f"single-{attempt}")
-    shards = plan_shards(snapshot.input.rows, rows_per_shard=_ROWS_PER_SHARD)
-    scored = [score_shard(place.store, work, shard, form, attempt=attempt) for shard in shards]
+    run = options.run or f"single-{attempt}"
+    early: list[EarlyScores] = []
+    with tempfile.TemporaryDirectory(prefix="score-") as scratch:
+
+        def score_early(rows: int, batches: Iterator[Any]) -> None:
+            if rows <= _ROWS_PER_SHARD:
+                unknown = InputRecord(sha256="", rows=rows, key="", id_blocks=())
+                work = Work(contract=contract, day=day, input=unknown, model=model, run=run)
+                early.append(EarlyScores(work, form, Path(scratch)))
+                early[0].use(rows, batches)
+
+        snapshot = take_snapshot(place, contract, options.input, use=score_early)
+        before = [past for past in list_days(place.store, channel, options.flow) if past < day.day]
+        yesterday = read_day(place.store, Day(channel=channel, flow=options.flow, day=before[-1])) if before else None
+        check_volume(contract, snapshot, yesterday)
+        work = Work(contract=contract, day=day, input=snapshot.input, model=model, run=run)
+        if early and early[0].rows == snapshot.input.rows:
+            scored = [early[0].add(place.store, work, index=0, attempt=attempt)]
+        else:
+            shards = plan_shards(snapshot.input.rows, rows_per_shard=_ROWS_PER_SHARD)
+            scored = [score_shard(place.store, work, shard, form, attempt=attempt) for shard in shards]
     summary = judge_day(contract, form, scored)
     draft = draft_day(work, scored, challengers=(), code=form.signature.code, summary=summary)
     return publish(place.store, day, draft, now=now, nonce=attempt)

@@ -128,6 +128,7 @@ class RowChecks:
         self._id = contract.id
         self._last_id: Any = None
         self.is_sorted = True
+        self.holds = True  # but for missing values, whose share is known at the end
 
     def look(self, batch: Any) -> dict[str, Any]:
         """Find what is wrong in one batch: per column its range and, per kind of finding, count and first row."""
@@ -138,6 +139,7 @@ class RowChecks:
             seen = self._seen[name]
             for kind, (count, row, value) in wrong.items():
                 seen.counts[kind] += count
+                self.holds = self.holds and kind == "null" and name != self._id.name
                 where = "" if row is None else f", the first is {value} in row {self.rows + row + 1:,}"
                 seen.first.setdefault(kind, where)
             if low is not None:

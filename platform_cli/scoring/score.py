@@ -89,29 +89,50 @@ def score_shard(store: Store, work: Work, shard: Shard, form: Form, *, attempt: 
     Raises:
         StoreFull: no room for the part, here or in the store; nothing is visible.
     """
-    began = time.monotonic()
-    scorer = _Scorer(work, form)
     with tempfile.TemporaryDirectory(prefix="score-") as scratch:
         snapshot = store.fetch(work.input.key, Path(scratch))
-        part = Path(scratch) / "part.parquet"
-        with room_in(Path(scratch)):
-            scorer.write(part, scorer.scored(_rows_of(snapshot, work.contract, shard)))
-        added = add_part(store, work.day, work.part_name(attempt, shard.index), part, scorer.digest)
-    return ScoredShard(part=added, tally=scorer.tally, seconds=time.monotonic() - began)
+        early = EarlyScores(work, form, Path(scratch))
+        early.use(shard.rows, _rows_of(snapshot, work.contract, shard))
+        return early.add(store, work, index=shard.index, attempt=attempt)
+
+
+class EarlyScores:
+    """Scores of rows in a file of this machine; whether they may go to the store is decided later."""
+
+    def __init__(self, work: Work, form: Form, folder: Path) -> None:
+        self._path = folder / "part.parquet"
+        self._scorer = _Scorer(work, form)
+        self.rows = 0
+
+    def use(self, rows: int, batches: Iterator[Any]) -> None:
+        """Score batches, of which there should be this number of rows; `rows` says how many there were."""
+        self._began = time.monotonic()
+        with room_in(self._path.parent):
+            self._scorer.write(self._path, self._scorer.scored(_chunks(rows, batches)))
+        self.rows = self._scorer.digest.rows
+
+    def add(self, store: Store, work: Work, *, index: int, attempt: str) -> ScoredShard:
+        """Put them into the store."""
+        part = add_part(store, work.day, work.part_name(attempt, index), self._path, self._scorer.digest)
+        return ScoredShard(part=part, tally=self._scorer.tally, seconds=time.monotonic() - self._began)
+
+
+def _chunks(rows: int, batches: Iterator[Any]) -> Iterator[Any]:
+    chunk = min(_CHUNK_ROWS, max(1_024, -(-rows // cores())))
+    for batch in batches:
+        for start in range(0, batch.num_rows, chunk):
+            yield batch.slice(start, chunk)
 
 
 def _rows_of(snapshot: Path, contract: Contract, shard: Shard) -> Iterator[Any]:
-    """Read a shard's rows in chunks; other row groups of the file are not touched."""
+    """Read a shard's rows; other row groups of the file are not touched."""
     import_arrow()
     import pyarrow.parquet as pq
 
     groups = range(shard.first_row // BLOCK_ROWS, -(-(shard.first_row + shard.rows) // BLOCK_ROWS))
     columns = [column.name for column in contract.inputs]
-    chunk = min(_CHUNK_ROWS, max(1_024, -(-shard.rows // cores())))
     with pq.ParquetFile(snapshot, pre_buffer=False) as file:
-        for batch in file.iter_batches(batch_size=BLOCK_ROWS, row_groups=list(groups), columns=columns):
-            for start in range(0, batch.num_rows, chunk):
-                yield batch.slice(start, chunk)
+        yield from file.iter_batches(batch_size=BLOCK_ROWS, row_groups=list(groups), columns=columns)
 
 
 class _Scorer:

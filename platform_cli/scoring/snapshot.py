@@ -12,8 +12,10 @@ group per 65,536 rows, no metadata. A file that is canonical already is stored a
 from __future__ import annotations
 
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from platform_cli.store import Store
 
 # Beyond this duckdb sorts on disk; a sort of 10 million customers (1.9 GB) stays within it.
 _SORT_MEMORY = "512MB"
+Use = Callable[[int, Iterator[Any]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +61,14 @@ class Place:
     s3_endpoint: str = ""
 
 
-def take_snapshot(place: Place, contract: Contract, source: str) -> Snapshot:
+def take_snapshot(place: Place, contract: Contract, source: str, *, use: Use | None = None) -> Snapshot:
     """
     Check a file of customers and put its canonical form into the store.
 
     Args:
         source: a path, or `s3://bucket/key`.
+        use: called with rows and batches of a file that is canonical already, while it is checked. Batches end at the
+            first row that does not hold or is not in order; whoever got all rows has those of the snapshot.
     Raises:
         ContractBroken: every finding, with file, column and count; nothing was stored.
         NotFound: there is no such file.
@@ -74,21 +79,22 @@ def take_snapshot(place: Place, contract: Contract, source: str) -> Snapshot:
         path = locate(source, folder=folder, s3_endpoint=place.s3_endpoint)
         opened = open_source(contract, path, source, labelled=False)
         with room_in(folder):
-            canonical, digest = write_canonical(contract, opened, folder)
+            canonical, digest = write_canonical(contract, opened, folder, use)
         record = add_input(place.store, place.channel, place.flow, canonical, digest)
         return Snapshot(input=record, source=source, bytes=canonical.stat().st_size)
 
 
-def write_canonical(contract: Contract, source: Source, folder: Path) -> tuple[Path, IdDigest]:
+def write_canonical(contract: Contract, source: Source, folder: Path, use: Use | None = None) -> tuple[Path, IdDigest]:
     """
     Check a file and make it canonical.
 
     Args:
         folder: an empty place for the result and for what sorting needs.
+        use: as for `take_snapshot`.
     Returns:
         The canonical file, which may be the source itself, and the digest of its ids.
     """
-    is_canonical = _has_canonical_form(source)
+    rows = _canonical_rows(source)
     checks = RowChecks(contract, source.columns, source.name)
     digest = IdDigest(contract.id.name)
     id_nulls = False
@@ -103,12 +109,14 @@ def write_canonical(contract: Contract, source: Source, folder: Path) -> tuple[P
                 digest.update(batch)
             yield batch
 
-    target = source.path if is_canonical else folder / "snapshot.parquet"
-    if is_canonical:
-        for _ in checked():
-            pass
+    target = source.path if rows else folder / "snapshot.parquet"
+    batches = checked()
+    if rows and use:
+        use(rows, takewhile(lambda _: checks.is_sorted and checks.holds, batches))
+    if rows:
+        deque(batches, maxlen=0)
     else:
-        _write(target, arrow_schema(source.columns), checked())
+        _write(target, arrow_schema(source.columns), batches)
     if checks.is_sorted:
         checks.finish()
         return target, digest
@@ -126,19 +134,20 @@ def _told(batches: Iterator[Any], listener: Callable[[Any], None]) -> Iterator[A
         yield batch
 
 
-def _has_canonical_form(source: Source) -> bool:
-    """Whether a file's columns, types and row groups are those of a snapshot; its order is seen on reading."""
+def _canonical_rows(source: Source) -> int:
+    """Rows of a file with the columns, types and row groups of a snapshot, else 0; its order is seen on reading."""
     if not is_parquet(source.path):
-        return False
+        return 0
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(source.path, pre_buffer=False) as file:
         groups = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-        return (
+        is_canonical = (
             file.schema_arrow.equals(arrow_schema(source.columns), check_metadata=True)
             and all(rows == BLOCK_ROWS for rows in groups[:-1])
             and all(0 < rows <= BLOCK_ROWS for rows in groups[-1:])
         )
+        return sum(groups) if is_canonical else 0
 
 
 def _write(path: Path, schema: Any, batches: Iterator[Any]) -> None:

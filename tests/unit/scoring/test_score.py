@@ -6,11 +6,13 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import xgboost
 
 from platform_cli.errors import StoreFull, UsageError
+from platform_cli.scoring.__main__ import main
 from platform_cli.scoring.batch import Shard, plan_shards
 from platform_cli.scoring.generate import generate_customers
 from platform_cli.scoring.score import band_positions
@@ -128,6 +130,42 @@ def test_a_scoring_process_loads_no_pandas_sklearn_or_mlflow(contract, saved_mod
     assert loaded == []
     assert published["status"] == "published"
     assert published["rows"] == 2_000
+
+
+def single_process(saved_model, path, store):
+    words = [str(path), "--contract", str(CONTRACT), "--day", "2026-11-22", "--store", str(store), "--run", "run-1"]
+    return main([*words, "--model", str(saved_model.folder), "--digest", saved_model.digest])
+
+
+def test_the_single_process_publishes_the_same_whatever_the_order_of_rows(contract, saved_model, tmp_path, capsys):
+    """A file in order is scored while it is checked; of one whose second block comes first, the scores are dropped."""
+    generate_customers(contract, tmp_path / "ordered.parquet", rows=2 * 65_536, seed=1, day=DAY, labelled=False)
+    table = pq.read_table(tmp_path / "ordered.parquet")
+    moved = pa.concat_tables([table.slice(65_536), table.slice(0, 65_536)])
+    pq.write_table(moved, tmp_path / "moved.parquet", row_group_size=65_536, store_schema=False)
+    parts = []
+    for name in ("ordered", "moved"):
+        assert single_process(saved_model, tmp_path / f"{name}.parquet", tmp_path / name) == 0
+        parts += (tmp_path / name).glob("**/part-00000.parquet")
+    outcomes = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [outcome["rows"] for outcome in outcomes] == [131_072, 131_072]
+    assert len(parts) == 2
+    assert pq.read_table(parts[0]).equals(pq.read_table(parts[1]))
+
+
+@pytest.mark.parametrize("row", [0, 65_535, 69_999])
+def test_one_value_out_of_bounds_anywhere_leaves_nothing_in_the_store(contract, saved_model, tmp_path, capsys, row):
+    generate_customers(contract, tmp_path / "in.parquet", rows=70_000, seed=1, day=DAY, labelled=False)
+    table = pq.read_table(tmp_path / "in.parquet")
+    limits = table["credit_limit"].to_numpy().copy()
+    limits[row] = np.inf
+    table = table.set_column(1, "credit_limit", pa.array(limits))
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=65_536, store_schema=False)
+    assert single_process(saved_model, tmp_path / "in.parquet", tmp_path / "store") == 65
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"1 of 70,000 values are infinite, the first is inf in row {row + 1:,}" in said.err
+    assert not (tmp_path / "store").exists()
 
 
 def test_the_single_process_ends_with_the_errors_exit_code(saved_model, tmp_path):

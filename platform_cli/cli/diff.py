@@ -69,8 +69,14 @@ def _reference(reference: str, files: list[Path], root: Path, environment: Any) 
         reason = archive.stderr.decode(errors="replace").strip().splitlines()[-1:]
         raise NotFound(f'"{reference}" is no folder and no Git reference here ({" ".join(reason)})')
     with tempfile.TemporaryDirectory() as folder:
+        # Git archives are no reason for extraction filters, which Debian 12's Python 3.11.2 does not have.
         with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
-            tar.extractall(folder, filter="data")
+            for member in tar:
+                source = tar.extractfile(member) if member.isreg() else None
+                if source is not None:
+                    target = Path(folder) / member.name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(source.read())
         then = [Path(folder) / file.resolve().relative_to(root.resolve()) for file in files]
         return [
             document

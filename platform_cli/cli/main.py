@@ -114,6 +114,7 @@ def _report(error: BaseException, *, verbose: bool) -> int:
         say_error(_usage(error))
         return ExitCode.USAGE
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        _drop_what_is_buffered()
         say_error(f"no space left on device, writing {error.filename or 'stdout'}.")
         return ExitCode.FAILED
     say_error(
@@ -131,8 +132,12 @@ def _nobody_reads() -> bool:
     poll.register(sys.stdout.fileno(), 0)
     gone = any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
     if gone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_what_is_buffered()
     return gone
+
+
+def _drop_what_is_buffered() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say_error(text: str) -> None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import io
 import json
+import posixpath
 import tarfile
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from platform_cli.errors import NotFound
@@ -63,13 +63,16 @@ def _unpack(datastore: Datastore, key: str, folder: Path) -> None:
     """Add the files of one saved copy; every file of Metaflow's metadata is written once, so none is overwritten."""
     data = json.loads(datastore.store.read(key))
     (_, body) = next(iter(datastore.tasks.load_data([data])))
-    with tarfile.open(fileobj=io.BytesIO(body), mode="r:gz") as archive, tempfile.TemporaryDirectory() as scratch:
-        archive.extractall(scratch, filter="data")
-        for file in (Path(scratch) / FOLDER).rglob("*.json"):
-            target = folder / FOLDER / file.relative_to(Path(scratch) / FOLDER)
+    with tarfile.open(fileobj=io.BytesIO(body), mode="r:gz") as archive:
+        for member in archive:
+            path = PurePosixPath(posixpath.normpath(member.name))
+            # Only files of metadata, only below its folder; a link or a way out is not one of these.
+            if not member.isreg() or path.suffix != ".json" or path.parts[:1] != (FOLDER,) or ".." in path.parts:
+                continue
+            target, source = folder / path, archive.extractfile(member)
             target.parent.mkdir(parents=True, exist_ok=True)
-            if not target.exists():
-                target.write_bytes(file.read_bytes())
+            if source is not None and not target.exists():
+                target.write_bytes(source.read())
 
 
 def _rebuild(datastore: Datastore, place: tuple[str, str, str], names: set[str], folder: Path) -> None:

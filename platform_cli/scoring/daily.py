@@ -209,11 +209,19 @@ def shadow_day(begun: Batch, role: str, shards: Sequence[Shard], champion: Seque
 
 
 def shadow_of(begun: Batch, role: str, comparison: Comparison | None, failure: object) -> Shadow:
-    """Write down what a challenger did; `failure` is what Metaflow's @catch kept, or None."""
-    words = str(failure).strip().splitlines() if failure else []
-    reason = words[-1] if words else ""
-    if comparison is None and not reason:
-        reason = "the task was killed on every try"
+    """
+    Write down what a challenger did.
+
+    Args:
+        failure: what Metaflow's @catch kept, or None: an error's class and text, which may say more on further lines.
+    """
+    reason = ""
+    if failure is not None or comparison is None:
+        kind = str(getattr(failure, "type", "")).rpartition(".")[2]
+        text = str(getattr(failure, "exception", "") or "").strip().partition("\n")[0]
+        # The class that @catch makes up where the process ended without an exception.
+        unsaid = kind in ("", "FailureHandledByCatch")
+        reason = "its task was killed, or ran out of memory, on every try" if unsaid else f"{kind}: {text}"
     return Shadow(role=role, version=begun.models[role].version, comparison=comparison, failure=reason)
 
 

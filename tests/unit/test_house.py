@@ -83,3 +83,13 @@ def test_the_repository_holds_no_path_of_one_machine_and_no_large_file() -> None
         if path.suffix in {".py", ".md", ".toml", ".sh", ".yaml", ".json"} and home_paths.search(path.read_text()):
             found.append(f"{name}: a home folder")
     assert found == []
+
+
+def test_every_link_and_every_page_that_is_named_leads_somewhere() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "tools").rglob("*.md")]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#\s]+)", page.read_text())]
+    broken = [f"{page.name}: {link}" for page, link in links if "://" not in link and not (page.parent / link).exists()]
+    sources = [ROOT / "platform.toml", *(ROOT / "platform_cli").rglob("*.py"), *(ROOT / "flows").rglob("*.*")]
+    named = {(s, name) for s in sources for name in re.findall(r"docs/[\w/-]+\.md", s.read_text(errors="ignore"))}
+    broken += [f"{source.name}: {name}" for source, name in named if not (ROOT / name).exists()]
+    assert broken == []

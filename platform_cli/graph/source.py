@@ -24,9 +24,6 @@ class Source:
         tree = ast.parse(self.path.read_text(encoding="utf-8"))
         return {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
 
-    def has_class(self, name: str) -> bool:
-        return name in self._classes
-
     def class_line(self, name: str) -> int:
         return self._classes[name].lineno if name in self._classes else 0
 

@@ -7,7 +7,7 @@ The order of things: `add_input` -> `add_part` for each shard -> `publish` (or `
 `list_days`. Refuses to know how scores are made.
 """
 
-from platform_cli.publication.chain import list_days, read_chain, read_day
+from platform_cli.publication.chain import list_days, read_chain, read_day, read_day_before
 from platform_cli.publication.commit import Outcome, Status, correct, find_published, publish
 from platform_cli.publication.digest import BLOCK_ROWS, IdDigest, RowDigest
 from platform_cli.publication.gates import examine, read_part
@@ -51,5 +51,6 @@ __all__ = [
     "publish",
     "read_chain",
     "read_day",
+    "read_day_before",
     "read_part",
 ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from dataclasses import replace
 
 from platform_cli.errors import Damaged, NotFound
 from platform_cli.names import Channel
@@ -58,3 +59,9 @@ def list_days(store: Store, channel: Channel, flow: str) -> tuple[datetime.date,
     names = (key.removeprefix(f"{prefix}/") for key in store.list(prefix))
     found = {match[1] for name in names if (match := _FIRST_MANIFEST.fullmatch(name))}
     return tuple(datetime.date.fromisoformat(day) for day in sorted(found))
+
+
+def read_day_before(store: Store, day: Day) -> Manifest | None:
+    """Read what was published for the latest day before this one; None where there is none."""
+    earlier = [past for past in list_days(store, day.channel, day.flow) if past < day.day]
+    return read_day(store, replace(day, day=earlier[-1])) if earlier else None

@@ -44,10 +44,6 @@ class Day:
         """The key whose creation is the commit."""
         return self.key(f"manifests/{number:06d}.json")
 
-    def shadow_key(self, run: str, role: str, name: str) -> str:
-        """Where a challenger's scores of one run go: never part of a manifest."""
-        return self.key(f"shadow/{run}/{role}/{name}")
-
     def __str__(self) -> str:
         return self.prefix
 

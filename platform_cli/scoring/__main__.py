@@ -24,7 +24,7 @@ from typing import Any
 from platform_cli.errors import PlatformError
 from platform_cli.models.form import Form, load_form
 from platform_cli.names import Channel, parse_day
-from platform_cli.publication import Day, InputRecord, ModelRecord, Outcome, list_days, publish, read_day
+from platform_cli.publication import Day, InputRecord, ModelRecord, Outcome, publish, read_day_before
 from platform_cli.scoring.arrow import import_arrow
 from platform_cli.scoring.batch import (
     Place,
@@ -106,9 +106,7 @@ def score_and_publish(options: argparse.Namespace, load_model: Callable[[], Form
                 early[0].use(rows, batches)
 
         snapshot = take_snapshot(place, contract, options.input, use=score_early)
-        before = [past for past in list_days(place.store, channel, options.flow) if past < day.day]
-        yesterday = read_day(place.store, Day(channel=channel, flow=options.flow, day=before[-1])) if before else None
-        check_volume(contract, snapshot, yesterday)
+        check_volume(contract, snapshot, read_day_before(place.store, day))
         work = Work(contract=contract, day=day, input=snapshot.input, model=model, run=run)
         if early and early[0].rows == snapshot.input.rows:
             scored = [early[0].add(place.store, work, index=0, attempt=attempt)]

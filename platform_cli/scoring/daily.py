@@ -21,7 +21,7 @@ from typing import Any
 from platform_cli import metrics, publication
 from platform_cli.models.form import FILES, Form, load_form
 from platform_cli.names import parse_day
-from platform_cli.publication import Day, Draft, Manifest, ModelRecord, Outcome, Part
+from platform_cli.publication import Day, Draft, ModelRecord, Outcome, Part
 from platform_cli.scoring import batch
 from platform_cli.scoring.batch import Comparison, DaySummary, ScoredShard, Shard, Snapshot, Work
 from platform_cli.scoring.contract import Contract, load_contract
@@ -119,7 +119,7 @@ def begin(folder: Path, flow_class: str, *, as_of: str, customers: str, run: str
     with customers_file(contract, customers, day=day_date) as path:
         # Named as the caller named it: the file of synthetic customers is gone before anybody reads its name.
         snapshot = replace(batch.take_snapshot(place, contract, path), source=customers)
-    batch.check_volume(contract, snapshot, _day_before(place, day))
+    batch.check_volume(contract, snapshot, publication.read_day_before(place.store, day))
     begun = Batch(
         flow_class=flow_class,
         contract=contract,
@@ -152,13 +152,6 @@ def _resolve(model: str) -> tuple[dict[str, ModelRecord], dict[str, dict[str, by
     return models, forms
 
 
-def _day_before(place: batch.Place, day: Day) -> Manifest | None:
-    earlier = [past for past in publication.list_days(place.store, day.channel, day.flow) if past < day.day]
-    if not earlier:
-        return None
-    return publication.read_day(place.store, Day(channel=day.channel, flow=day.flow, day=earlier[-1]))
-
-
 def find_published(begun: Batch) -> Outcome | None:
     """
     Say whether the day is published already by this work, so that nothing need be done.
@@ -166,7 +159,7 @@ def find_published(begun: Batch) -> Outcome | None:
     Raises:
         Conflict: it is published from another input or by another model.
     """
-    return publication.find_published(place_of(begun.flow_class).store, begun.day, _draft(begun, ()))
+    return publication.find_published(place_of(begun.flow_class).store, begun.day, _draft(begun))
 
 
 def score_shards(begun: Batch, role: str, shards: Sequence[Shard]) -> list[ScoredShard]:
@@ -264,13 +257,13 @@ def phases(begun: Batch, published: PublishedDay, scored: Sequence[ScoredShard])
     return {**begun.seconds, "score": sum(shard.seconds for shard in scored), "publish": published.seconds}
 
 
-def _draft(begun: Batch, parts: tuple[Part, ...]) -> Draft:
+def _draft(begun: Batch) -> Draft:
     work = begun.work(CHAMPION)
     bands = tuple(band.name for band in begun.contract.bands)
     return Draft(
         input=work.input,
         models=(work.model,),
-        parts=parts,
+        parts=(),
         run=begun.run,
         code=begun.code,
         id_column=begun.contract.id.name,

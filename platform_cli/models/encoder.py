@@ -230,12 +230,12 @@ def _whole_number_codes(categories: tuple[Scalar, ...], unknown: float, values: 
     low, high = min(wanted), max(wanted)
     if high - low > _WIDEST_TABLE or any(number != int(number) for number in wanted):
         return None
-    places = values - low
     # NaN is not between anything, so a missing value takes the other way.
-    if not ((places >= 0) & (places <= high - low)).all():
+    if not (values.size and low <= values.min() and values.max() <= high):
         return None
+    places = values - low
     whole = places.astype(np.intp)
-    if not np.array_equal(whole, places):
+    if (whole != places).any():
         return None
     table = np.full(int(high - low) + 1, unknown)
     for code, number in enumerate(wanted):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from platform_cli.errors import UsageError
-from platform_cli.publication import InputRecord, add_input
+from platform_cli.publication import IdDigest, InputRecord, add_input
 from platform_cli.scoring.contract import Contract
 from platform_cli.scoring.features import derive_features
 from platform_cli.scoring.snapshot import write_canonical
@@ -77,8 +77,11 @@ def take_training_set(place: Place, contract: Contract, source: str) -> Training
         folder = Path(scratch)
         path = locate(source, folder=folder, s3_endpoint=place.s3_endpoint)
         opened = open_source(contract, path, source, labelled=True)
-        canonical, digest = write_canonical(contract, opened, folder)
-        return TrainingSet(input=add_input(place.store, place.channel, place.flow, canonical, digest))
+
+        def add(canonical: Path, digest: IdDigest) -> InputRecord:
+            return add_input(place.store, place.channel, place.flow, canonical, digest)
+
+        return TrainingSet(input=write_canonical(contract, opened, folder, add))
 
 
 @dataclass(frozen=True, kw_only=True)

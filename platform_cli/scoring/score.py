@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from platform_cli.models.form import Form
 
 CHAMPION = "champion"
-# Small enough that the last chunk keeps no core waiting long, large enough that Python's share does not show.
+# Small enough that all cores are soon busy, large enough that Python's share does not show.
 _CHUNK_ROWS = 16_384
 
 
@@ -118,10 +118,14 @@ class EarlyScores:
 
 
 def _chunks(rows: int, batches: Iterator[Any]) -> Iterator[Any]:
-    chunk = min(_CHUNK_ROWS, max(1_024, -(-rows // cores())))
     for batch in batches:
-        for start in range(0, batch.num_rows, chunk):
-            yield batch.slice(start, chunk)
+        start = 0
+        while start < batch.num_rows:
+            # The last chunks are small, so that no core waits long for another one's.
+            chunk = batch.slice(start, min(_CHUNK_ROWS, max(1_024, rows // (2 * cores()))))
+            yield chunk
+            start += chunk.num_rows
+            rows -= chunk.num_rows
 
 
 def _rows_of(snapshot: Path, contract: Contract, shard: Shard) -> Iterator[Any]:

@@ -14,10 +14,11 @@ from __future__ import annotations
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from platform_cli.names import Channel
 from platform_cli.publication import IdDigest, InputRecord, add_input
@@ -31,7 +32,10 @@ from platform_cli.store import Store
 
 # Beyond this duckdb sorts on disk; a sort of 10 million customers (1.9 GB) stays within it.
 _SORT_MEMORY = "512MB"
+# Batches checked before `use` gets the first: the store takes the file while the last ones are used.
+_AHEAD = 2
 Use = Callable[[int, Iterator[Any]], None]
+Added = TypeVar("Added")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,54 +82,72 @@ def take_snapshot(place: Place, contract: Contract, source: str, *, use: Use | N
         folder = Path(scratch)
         path = locate(source, folder=folder, s3_endpoint=place.s3_endpoint)
         opened = open_source(contract, path, source, labelled=False)
+
+        def add(canonical: Path, digest: IdDigest) -> Snapshot:
+            record = add_input(place.store, place.channel, place.flow, canonical, digest)
+            return Snapshot(input=record, source=source, bytes=canonical.stat().st_size)
+
         with room_in(folder):
-            canonical, digest = write_canonical(contract, opened, folder, use)
-        record = add_input(place.store, place.channel, place.flow, canonical, digest)
-        return Snapshot(input=record, source=source, bytes=canonical.stat().st_size)
+            return write_canonical(contract, opened, folder, add, use)
 
 
-def write_canonical(contract: Contract, source: Source, folder: Path, use: Use | None = None) -> tuple[Path, IdDigest]:
+def write_canonical(
+    contract: Contract, source: Source, folder: Path, add: Callable[[Path, IdDigest], Added], use: Use | None = None
+) -> Added:
     """
-    Check a file and make it canonical.
+    Check a file, make it canonical, and add it to a store.
 
     Args:
         folder: an empty place for the result and for what sorting needs.
+        add: called once with the canonical file, which may be the source itself, and the digest of its ids; in a
+            thread of its own as soon as the rows have been checked, while `use` is still busy with the last ones.
         use: as for `take_snapshot`.
     Returns:
-        The canonical file, which may be the source itself, and the digest of its ids.
+        What `add` returned.
     """
     rows = _canonical_rows(source)
     checks = RowChecks(contract, source.columns, source.name)
     digest = IdDigest(contract.id.name)
+    adding: list[Future[Added]] = []
     id_nulls = False
 
     def checked() -> Iterator[Any]:
         nonlocal id_nulls
+        held: deque[Any] = deque()
         batches = ordered_map(lambda batch: (batch, checks.look(batch)), source.batches(), workers=cores())
         for batch, looked in batches:
             checks.add(batch, looked)
             id_nulls = id_nulls or batch.column(contract.id.name).null_count > 0
             if checks.is_sorted and not id_nulls:
                 digest.update(batch)
-            yield batch
+            held.append(batch)
+            if len(held) > _AHEAD:
+                yield held.popleft()
+        if rows and checks.is_sorted:
+            checks.finish()
+            adding.append(pool.submit(add, source.path, digest))
+        yield from held
 
-    target = source.path if rows else folder / "snapshot.parquet"
-    batches = checked()
-    if rows and use:
-        use(rows, takewhile(lambda _: checks.is_sorted and checks.holds, batches))
-    if rows:
-        deque(batches, maxlen=0)
-    else:
-        _write(target, arrow_schema(source.columns), batches)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        batches = checked()
+        if rows and use:
+            use(rows, takewhile(lambda _: checks.is_sorted and checks.holds, batches))
+        target = source.path if rows else folder / "snapshot.parquet"
+        if rows:
+            deque(batches, maxlen=0)
+        else:
+            _write(target, arrow_schema(source.columns), batches)
+    if adding:
+        return adding[0].result()
     if checks.is_sorted:
         checks.finish()
-        return target, digest
+        return add(target, digest)
     repeated, ordered = _sort(target, contract.id.name, folder)
     checks.finish(repeated)
     digest = IdDigest(contract.id.name)
     final = folder / "ordered.parquet"
     _write(final, arrow_schema(source.columns), _told(ordered(), digest.update))
-    return final, digest
+    return add(final, digest)
 
 
 def _told(batches: Iterator[Any], listener: Callable[[Any], None]) -> Iterator[Any]:

@@ -5,7 +5,8 @@ In: the text of platform.toml (may be absent) and a mapping of environment varia
 Out: Settings for one environment; every unknown key is an error that says which known one is close.
 
 The `local` environment needs no file: everything lives under one folder on this machine. Precedence, highest first:
-environment variable, platform.toml, built-in default.
+environment variable, platform.toml, built-in default. In platform.toml the table `outside` of an environment holds the
+addresses that differ between a laptop and the pods of the cluster; this module is never read inside a pod with it.
 """
 
 from __future__ import annotations
@@ -54,8 +55,11 @@ class Settings:
 
 KEYS = tuple(field.name for field in fields(Settings) if field.name != "environment")
 # What only a compile, a submit or a cluster needs; `template.environment` reads it.
-CLUSTER_KEYS = ("context", "namespace", "datastore", "service_account", "secret", "team")
-CLUSTER_TABLES = ("images", "pools", "queues")
+CLUSTER_KEYS = ("namespace", "datastore", "service_account", "secret", "team")
+# How a laptop reaches the cluster and its stores; files are below `state_folder`, unless they say where they are.
+ACCESS_KEYS = ("context", "kubeconfig", "credentials")
+CLUSTER_TABLES = ("images", "pools", "queues", "outside")
+OUTSIDE_KEYS = ("s3_endpoint", "models", "metrics", "argo", "prometheus", "grafana")
 
 
 def load_settings(
@@ -82,8 +86,9 @@ def load_settings(
             fix=did_you_mean(name, [*sections, "local"]),
         )
     root = file.parent if file else start
-    section = {key: value for key, value in sections.get(name, {}).items() if key in KEYS}
-    values = {**section, **_from_environ(environ)}
+    section = sections.get(name, {})
+    said = {key: value for key, value in {**section, **section.get("outside", {})}.items() if key in KEYS}
+    values = {**said, **_from_environ(environ)}
     return _settings(name, values, root, environ)
 
 
@@ -94,7 +99,32 @@ def load_section(environment: str, *, start: Path | None = None) -> dict[str, An
     Raises:
         SettingsError: as `load_settings`.
     """
-    return _sections(find_file(Path.cwd() if start is None else start)).get(environment, {})
+    section = _sections(find_file(Path.cwd() if start is None else start)).get(environment, {})
+    files = {key: str(state_folder() / Path(section[key]).expanduser()) for key in ACCESS_KEYS[1:] if key in section}
+    return {**section, **files}
+
+
+def state_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """Where this user keeps what outlives a command and belongs to no checkout: a laptop's cluster, its credentials."""
+    environ = os.environ if environ is None else environ
+    return Path(environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "platform"
+
+
+def store_variables(environment: str, *, start: Path | None = None) -> dict[str, str]:
+    """
+    Environment variables by which every S3 client of this process is the account that an environment gives a laptop.
+
+    Empty where the environment names no `credentials` file, or where the file is not there (yet).
+    """
+    file = load_section(environment, start=start).get("credentials", "")
+    if not file or not Path(file).is_file():
+        return {}
+    return {
+        "AWS_SHARED_CREDENTIALS_FILE": file,
+        "AWS_PROFILE": f"platform-{environment}",
+        # Else MLflow's client is sent to the store by an address that only pods know.
+        "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+    }
 
 
 def environment_names(start: Path) -> list[str]:
@@ -132,13 +162,23 @@ def _check_section(where: str, section: object) -> None:
     if not isinstance(section, dict):
         raise SettingsError(f"{where} is not a table", wanted="keys and values below a header of its own")
     for key, value in section.items():
-        known = [*KEYS, *CLUSTER_KEYS, *CLUSTER_TABLES]
+        known = [*KEYS, *CLUSTER_KEYS, *ACCESS_KEYS, *CLUSTER_TABLES]
         if key not in known:
             raise SettingsError(f'{where}: unknown key "{key}"', fix=did_you_mean(key, known))
         if key in CLUSTER_TABLES:
             if not isinstance(value, dict):
                 raise SettingsError(f"{where}.{key} is {value!r}", wanted="a table of its own")
+            if key == "outside":
+                _check_outside(f"{where}.outside", value)
         elif not isinstance(value, str):
+            raise SettingsError(f"{where}.{key} is {value!r}", wanted="a string")
+
+
+def _check_outside(where: str, table: dict[str, object]) -> None:
+    for key, value in table.items():
+        if key not in OUTSIDE_KEYS:
+            raise SettingsError(f'{where}: unknown key "{key}"', fix=did_you_mean(key, [*OUTSIDE_KEYS]))
+        if not isinstance(value, str):
             raise SettingsError(f"{where}.{key} is {value!r}", wanted="a string")
 
 

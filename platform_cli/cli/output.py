@@ -69,10 +69,21 @@ def is_lively() -> bool:
 
 
 def current_settings() -> Settings:
-    """Read the settings of the environment that this command line named with --env, or of the default one."""
-    from platform_cli.settings import load_settings
+    """
+    Read the settings of the environment that this command line named with --env, or of the default one.
 
-    return load_settings(os.environ, environment=_said("env"))
+    From here on this process reaches the environment's stores with the account that the environment gives a laptop.
+    """
+    from platform_cli.settings import load_settings, store_variables
+
+    settings = load_settings(os.environ, environment=_said("env"))
+    variables = store_variables(settings.environment)
+    if variables:
+        # A key in a variable would win over the file, and belongs to some other store.
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+            os.environ.pop(name, None)
+        os.environ.update(variables)
+    return settings
 
 
 def named_environment() -> str | None:

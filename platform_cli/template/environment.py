@@ -153,7 +153,7 @@ def parse_environment(
     return Environment(
         name=name,
         channel=channel,
-        **{key: str(section[key]) for key in CLUSTER_KEYS if key in section and key != "context"},
+        **{key: str(section[key]) for key in CLUSTER_KEYS if key in section},
         images=tuple(sorted((key, _locked(str(value), lock.get(key, ""))) for key, value in images.items())),
         pools=tuple(
             _pool(key, value, f"{where}.pools.{key}") for key, value in _table(section, "pools", where).items()

@@ -98,8 +98,13 @@ def _variables(graph: FlowGraph, step: Step, target: Target) -> Sequence[tuple[s
 
 def _secrets(step: Step, target: Target) -> list[str]:
     names = [secret.name for secret in step.secrets if not secret.backend]
-    shared = [target.environment.secret] if target.environment.secret else []
-    return list(dict.fromkeys([*shared, *names]))
+    return list(dict.fromkeys([*_account(target), *names]))
+
+
+def _account(target: Target) -> list[str]:
+    """The stores' credentials: those of working copies cannot write what is production's."""
+    name = target.environment.secret
+    return [f"{name}-adhoc" if target.channel.is_adhoc else name] if name else []
 
 
 def hook_templates(graph: FlowGraph, target: Target, names: Names) -> list[Template]:
@@ -132,7 +137,7 @@ def _hook(graph: FlowGraph, function: str, name: str, target: Target) -> Templat
             command=["python", "-m", "metaflow.plugins.exit_hook.exit_hook_script"],
             args=[flow_path(graph, target), function, f"{graph.name}/argo-{{{{workflow.name}}}}"],
             env=[EnvVar(name=variable, value=value) for variable, value in target.environment.variables],
-            env_from=_env_from([target.environment.secret] if target.environment.secret else []),
+            env_from=_env_from(_account(target)),
             volume_mounts=_mounts(),
             working_dir=WORK_FOLDER,
         ),

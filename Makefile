@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 # A file of customers for `make demo`; without it the demo makes its own.
 CUSTOMERS ?=
 
-.PHONY: help machine demo test test-fast lint format bench soak lock clean
+.PHONY: help machine tools demo test test-fast lint format bench soak lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -21,6 +21,12 @@ machine: ## install what a bare machine lacks (says what; apt as root on Debian)
 	@scripts/machine.sh
 	@scripts/venv.sh
 	@touch $@
+
+tools: .venv/.stamp ## build a cluster's programs and images from source, for machines without a registry; half an hour, once
+	@scripts/machine.sh cluster
+	@scripts/dockerd.sh
+	@python tools/build.py --all >/dev/null
+	@python tools/images.py
 
 demo: .venv/.stamp ## train, promote, score and publish a day on this machine [CUSTOMERS=file.csv]
 	@CUSTOMERS="$(CUSTOMERS)" scripts/demo.sh

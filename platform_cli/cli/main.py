@@ -26,6 +26,11 @@ from platform_cli.errors import ExitCode, Interrupted, PlatformError, Terminated
 
 VERBS = {
     "run": ("platform_cli.cli.run", "Run a flow on this machine and show its steps."),
+    "submit": ("platform_cli.cli.submit", "Begin a run of a working copy on a cluster."),
+    "stop": ("platform_cli.cli.stop", "End a run before its time."),
+    "open": ("platform_cli.cli.open", "Open the pages of a run in a browser."),
+    "queue": ("platform_cli.cli.queue", "Show who waits for what."),
+    "doctor": ("platform_cli.cli.doctor", "Check that everything is there, and say what to do where it is not."),
     "scores": ("platform_cli.cli.scores", "List, show, fetch and verify published scores."),
     "explain": ("platform_cli.cli.explain", "Say where one customer's score of a day comes from."),
     "models": ("platform_cli.cli.models", "Show registered models and move the role of champion."),
@@ -33,6 +38,7 @@ VERBS = {
     "render": ("platform_cli.cli.render", "Compile a flow into the objects of one environment."),
     "diff": ("platform_cli.cli.diff", "Say in words what a change of a flow changes."),
     "pull": ("platform_cli.cli.pull", "Bring a run from the cluster to this folder."),
+    "cluster": ("platform_cli.cli.cluster", "Run the whole platform in a real Kubernetes on this machine."),
     "metrics": ("platform_cli.cli.metrics", "Print the metrics that flows left."),
     "settings": ("platform_cli.cli.settings", "Show the settings in force from this folder."),
     "schema": ("platform_cli.cli.schema", "Print the JSON schema of a command's --json output."),

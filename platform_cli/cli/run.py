@@ -32,19 +32,46 @@ if TYPE_CHECKING:
 @click.argument("file", metavar="FLOW", type=click.Path(path_type=Path))
 @click.option("-p", "--parameter", "pairs", metavar="NAME=VALUE", multiple=True, help="A parameter of the flow.")
 @click.option("--resume", "origin", metavar="RUN", help="Take up an earlier run where it stopped, with its parameters.")
+@click.option("--remote", is_flag=True, help="On the environment's cluster, followed here; Ctrl-C leaves it running.")
 @click.option("--max-workers", type=click.IntRange(min=1), metavar="N", help="Tasks at the same time; 16 if not given.")
 @json_option
-def command(file: Path, pairs: tuple[str, ...], origin: str | None, max_workers: int | None, as_json: bool) -> None:
+def command(
+    file: Path, pairs: tuple[str, ...], origin: str | None, remote: bool, max_workers: int | None, as_json: bool
+) -> None:
+    from platform_cli.cli.parameters import read_pairs
+
+    parameters = read_pairs(pairs)
+    if remote:
+        _run_remotely(
+            file,
+            parameters,
+            [
+                word
+                for word, value in (("--resume", origin), ("--max-workers", max_workers), ("--json", as_json))
+                if value
+            ],
+        )
+        return
     from platform_cli.runs.flow_file import check_parameters, read_flow_file
     from platform_cli.runs.local import Order
 
     flow_file = read_flow_file(file)
-    parameters = _parameters(pairs)
     if origin and parameters:
         raise UsageError("a resumed run keeps its parameters", fix="Leave out -p, or run anew without --resume.")
     check_parameters(flow_file, parameters)
     order = Order(file=file, flow=flow_file.flow, parameters=parameters, origin=origin or "", max_workers=max_workers)
     _run(order, as_json)
+
+
+def _run_remotely(file: Path, parameters: dict[str, str], local: list[str]) -> None:
+    """The same command, executed on the cluster: a submit that is followed with its logs."""
+    from platform_cli.cli.submission import Order
+    from platform_cli.cli.submit import send
+
+    if local:
+        fix = "On a cluster: platform resume RUN; platform submit FLOW --wait --json"
+        raise UsageError(f"{local[0]} belongs to a run on this machine", fix=fix)
+    send(Order(file=file, given=parameters), "logs", as_json=False)
 
 
 def _run(order: Order, as_json: bool) -> None:
@@ -71,18 +98,6 @@ def _run(order: Order, as_json: bool) -> None:
         emit(document, as_json, _in_words)
     if error is not None:
         raise error
-
-
-def _parameters(pairs: tuple[str, ...]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.replace("-", "_").isidentifier():
-            raise UsageError(f'-p got "{pair}"', wanted="NAME=VALUE, such as -p as_of=2026-11-22")
-        if name in found:
-            raise UsageError(f'parameter "{name}" is given twice', wanted="each parameter once")
-        found[name] = value
-    return found
 
 
 def _again(order: Order) -> str:

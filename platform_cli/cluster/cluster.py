@@ -84,7 +84,7 @@ class Cluster:
         found = self.all_of("Workflow", labels=selector)
         began = datetime.datetime.fromtimestamp(since, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         recent = [each for each in found if each["metadata"]["creationTimestamp"] >= began]
-        return [unpacked(each) for each in sorted(recent, key=_created, reverse=True)]
+        return sorted(recent, key=_created, reverse=True)
 
     def create_workflow(self, document: Document, *, dry_run: bool = False) -> Document:
         """
@@ -117,6 +117,26 @@ class Cluster:
         query = {"fieldManager": FIELD_MANAGER, "force": True}
         act = f"apply {_PLURALS[document['kind']][1]} {name}"
         return self.wire.ask("PATCH", path, act, query=query, body=document, form=_APPLY)
+
+    def keep_for(self, template: Document, workflow: Document) -> None:
+        """
+        Let a template live as long as this run does, and every other one that it was kept for.
+
+        Args:
+            template, workflow: as the API gave them; a template that was made anew since is left alone.
+        """
+        owner = {
+            "apiVersion": ARGO, "kind": "Workflow",
+            "name": workflow["metadata"]["name"], "uid": workflow["metadata"]["uid"],
+        }  # fmt: skip
+        name = template["metadata"]["name"]
+        # The uid: else a template that is gone would be made, empty, by this very request.
+        metadata = {"name": name, "uid": template["metadata"]["uid"], "ownerReferences": [owner]}
+        body = {"apiVersion": ARGO, "kind": "WorkflowTemplate", "metadata": metadata}
+        path = f"{self.collection('WorkflowTemplate')}/{segment(name)}"
+        # One manager per run: each owns its line of the list, and no other one's request takes it away.
+        query = {"fieldManager": owner["name"], "force": True}
+        self.wire.ask("PATCH", path, f"patch workflowtemplates {name}", query=query, body=body, form=_APPLY)
 
     def get_template(self, name: str) -> Document:
         """A WorkflowTemplate; NotFound where there is none."""
@@ -191,6 +211,10 @@ class Cluster:
     def priority_classes(self) -> list[Document]:
         return self._list("/apis/scheduling.k8s.io/v1", "priorityclasses", everywhere=True)
 
+    def node_pools(self) -> list[Document]:
+        """Karpenter's pools; NotFound where there is no Karpenter."""
+        return self._list("/apis/karpenter.sh/v1", "nodepools", everywhere=True)
+
     def cron_workflows(self) -> list[Document]:
         return self.all_of("CronWorkflow")
 
@@ -207,7 +231,7 @@ class Cluster:
 
     def all_of(self, kind: str, *, labels: str = "") -> list[Document]:
         """Every object of a kind in the namespace; `labels` is a selector."""
-        return self._list(_root(kind), _PLURALS[kind][1], labels=labels)
+        return [unpacked(each) for each in self._list(_root(kind), _PLURALS[kind][1], labels=labels)]
 
     def may(self, verb: str, resource: str, group: str = "", namespace: str = "") -> bool:
         """Whether the one who asks is allowed to, as `kubectl auth can-i` says it."""

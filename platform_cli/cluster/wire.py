@@ -9,6 +9,7 @@ A write is sent once: where no answer came the caller gets Unclear and must look
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -56,6 +57,17 @@ class Wire:
         self.access = access
         self._name = f'{what} "{access.context}"' if access.context else what
         self._prefix = urlsplit(access.server).path
+
+    @classmethod
+    def to(cls, address: str) -> Wire:
+        """A wire to a server of the platform that is not Kubernetes, and asks nobody who he is."""
+        trust = ssl.create_default_context() if address.startswith("https") else None
+        return cls(Access(context="", server=address.rstrip("/"), trust=trust), what="the server")
+
+    def text(self, path: str) -> str:
+        """The answer to a plain GET; Unreachable or NotAllowed where it is no answer."""
+        question = Question(method="GET", path=path, act=f"get {path}", query={})
+        return self._send(question).data.decode(errors="replace")
 
     @cached_property
     def _pool(self) -> urllib3.HTTPConnectionPool:

@@ -52,6 +52,9 @@ class Store(Protocol):
     def list(self, prefix: str) -> list[str]:
         """Return all keys below a folder of keys, sorted; the empty prefix means all."""
 
+    def holds(self, prefix: str) -> bool:
+        """Whether there is any object below a folder of keys."""
+
     def probe(self, prefix: str = "") -> None:
         """
         Return only where the store honours conditional creates; StoreUnsafe otherwise.

@@ -70,6 +70,10 @@ class FolderStore:
             keys += [(below / name).as_posix() for name in files if not name.startswith(".")]
         return sorted(keys)
 
+    def holds(self, prefix: str) -> bool:
+        """Whether there is any object below a folder of keys."""
+        return bool(self.list(prefix))
+
     def probe(self, prefix: str = "") -> None:
         """Return only where a second create of one key is refused; StoreUnsafe where files cannot be linked."""
         probe_by_creating_twice(self, check_prefix(prefix))

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from platform_cli.errors import AlreadyExists, NotAllowed, NotFound, PlatformError, Unclear, Unreachable
 from platform_cli.store import probe_by_creating_twice
+from platform_cli.store.glance import any_below
 from platform_cli.store.keys import check_key, check_prefix
 
 CONNECT_SECONDS = 3
@@ -92,6 +93,20 @@ class S3Store:
 
         found = self._asked_again(ask, f"list s3://{self._bucket}/{start}")
         return sorted(key.removeprefix(self._prefix) for key in found)
+
+    def holds(self, prefix: str) -> bool:
+        """Whether there is any object below a folder of keys."""
+        below = f"{self._prefix}{check_prefix(prefix)}/"
+        if self._endpoint:
+            found = any_below(self._endpoint, self._bucket, below)
+            if found is not None:
+                return found
+
+        def ask() -> int:
+            page = self._client.list_objects_v2(Bucket=self._bucket, Prefix=below, MaxKeys=1)
+            return int(page.get("KeyCount", 0))
+
+        return self._asked_again(ask, f"list s3://{self._bucket}/{below}") > 0
 
     def probe(self, prefix: str = "") -> None:
         """Return only where the server refuses a second create of one key; StoreUnsafe otherwise."""

@@ -1,0 +1,5 @@
+FROM scratch
+COPY kwok /bin/kwok
+ENV PATH=/bin
+USER 10001:10001
+ENTRYPOINT ["kwok"]

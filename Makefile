@@ -42,7 +42,7 @@ format: .venv/.stamp ## rewrite the sources in the project's format
 	ruff check --fix .
 
 test-fast: .venv/.stamp ## tests without a cluster, without kills, nothing beyond loopback; under 3 minutes
-	pytest -n 2 -m "not slow and not kills"
+	pytest -n 2 -m "not slow and not kills and not cluster"
 
 test: lint ## everything that continuous integration runs
 	pytest -n 2

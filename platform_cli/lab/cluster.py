@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from platform_cli.errors import NotAllowed, NotFound, PlatformError, Unreachable
@@ -63,7 +63,7 @@ class Change:
     created: bool
     loaded: tuple[str, ...]
     applied: tuple[str, ...]
-    seconds: float
+    seconds: float = 0.0
 
 
 def bring_up(source: str, tell: Tell, folder: Folder | None = None) -> Change:
@@ -79,10 +79,16 @@ def bring_up(source: str, tell: Tell, folder: Folder | None = None) -> Change:
     began = time.monotonic()
     folder = folder or Folder()
     check_engine()
+    with folder.locked():
+        change = _bring_up(source, tell, folder)
+    return replace(change, seconds=round(time.monotonic() - began, 1))
+
+
+def _bring_up(source: str, tell: Tell, folder: Folder) -> Change:
     state = _ours(folder)
     if state and not state.container:
         tell("an earlier `up` was killed while it made the cluster: removing what it left")
-        take_down(tell, folder)
+        _remove(tell, folder)
         state = None
     source = state.source if state else image_store.choose_source(source)
     if not state:
@@ -95,11 +101,9 @@ def bring_up(source: str, tell: Tell, folder: Folder | None = None) -> Change:
     except BaseException as error:
         if created and not isinstance(error, PlatformError) and folder.read():
             tell("interrupted: removing what was made")
-            take_down(tell, folder)
+            _remove(tell, folder)
         raise
-    return Change(
-        created=created, loaded=tuple(loaded), applied=tuple(applied), seconds=round(time.monotonic() - began, 1)
-    )
+    return Change(created=created, loaded=tuple(loaded), applied=tuple(applied))
 
 
 def read_status(folder: Folder | None = None) -> Status:
@@ -125,14 +129,18 @@ def take_down(tell: Tell, folder: Folder | None = None) -> bool:
     """Remove the cluster and what this user's folder says of it; false where there was none."""
     folder = folder or Folder()
     check_engine()
-    state = _ours(folder)
-    if state is None:
-        return False
+    with folder.locked():
+        if _ours(folder) is None:
+            return False
+        _remove(tell, folder)
+    return True
+
+
+def _remove(tell: Tell, folder: Folder) -> None:
     tell(f'removing the kind cluster "{CLUSTER}" and its data')
     # Its own kubeconfig: kind would else look for the cluster in the user's, and write there.
     run([image_store.tool("build.py", "kind"), "delete", "cluster", "--name", CLUSTER, "--kubeconfig", _file(folder)])
     folder.clear()
-    return True
 
 
 def _ours(folder: Folder) -> State | None:
@@ -167,7 +175,7 @@ def _create(image: str, source: str, folder: Folder, tell: Tell) -> State:
     try:
         run([image_store.tool("build.py", "kind"), *words, "--wait", "180s", "--quiet"])
     except PlatformError:
-        take_down(tell, folder)
+        _remove(tell, folder)
         raise
     state.container = find_container(NODE)
     folder.write(state)

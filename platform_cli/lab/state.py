@@ -9,9 +9,12 @@ called `platform` has the same.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -69,6 +72,14 @@ class Folder:
         """Write the laptop's account of the S3 server in AWS's own format."""
         key = f"aws_access_key_id = laptop\naws_secret_access_key = {state.passwords['laptop']}\n"
         self._write("credentials", f"[platform-{ENVIRONMENT}]\n{key}region = us-east-1\n")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let one command at a time change the cluster; the second waits for the first."""
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self.path / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def clear(self) -> None:
         """Forget the cluster."""

@@ -57,12 +57,12 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def run_s3_server(folder: Path) -> Iterator[S3Server]:
-    """Start the server on a free port over a fresh folder; it is gone after the block."""
+def run_s3_server(folder: Path, port: int = 0) -> Iterator[S3Server]:
+    """Start the server over a folder, on this port or a free one; it is gone after the block, its folder is not."""
     binary = build("versitygw")
     data = folder / "data"
-    data.mkdir(parents=True)
-    port = free_port()
+    data.mkdir(parents=True, exist_ok=True)
+    port = port or free_port()
     endpoint = f"http://127.0.0.1:{port}"
     environment = {**os.environ, "ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
     command = [str(binary), "--port", f"127.0.0.1:{port}", "--health", "/health", "--quiet", "posix", str(data)]

@@ -101,8 +101,19 @@ def _count(text: str, name: str) -> int:
     return int(_matching(text, name, r"\d{1,6}", "a whole number that Argo filled in"))
 
 
-def name_user_and_runtime() -> None:
-    """Metaflow refuses to work for nobody; a container's numeric user has no name."""
-    os.environ.setdefault("METAFLOW_RUNTIME_NAME", "argo-workflows")
+# Metaflow's own are 20 retries that double their pauses, over an hour for each of a step's operations, with 10 tries by
+# the client inside each. Half a minute bridges a restart of the server; after that the step's next attempt has its turn.
+_PATIENCE = {
+    "METAFLOW_S3_RETRY_COUNT": "4",
+    "METAFLOW_S3_TRANSIENT_RETRY_COUNT": "4",
+    "METAFLOW_S3_CLIENT_RETRY_CONFIG": '{"max_attempts": 3, "mode": "standard"}',
+}
+
+
+def configure_metaflow() -> None:
+    """Set what Metaflow reads when it is imported, unless somebody else has: its user, runtime and patience."""
+    for name, value in {"METAFLOW_RUNTIME_NAME": "argo-workflows", **_PATIENCE}.items():
+        os.environ.setdefault(name, value)
+    # Metaflow refuses to work for nobody; a container's numeric user has no name.
     if not any(os.environ.get(name) for name in ("METAFLOW_USER", "SUDO_USER", "USERNAME", "USER")):
         os.environ["METAFLOW_USER"] = "argo"

@@ -19,7 +19,7 @@ from platform_cli.errors import ExitCode, UsageError
 from platform_cli.graph.address import Address
 from platform_cli.runner.ending import Ending, explain
 from platform_cli.runner.figures import Figures, cpu_and_memory, process_age_seconds, save_figures
-from platform_cli.runner.launch import Launch, name_user_and_runtime, read_launch
+from platform_cli.runner.launch import Launch, configure_metaflow, read_launch
 from platform_cli.runner.logs import Capture, say
 from platform_cli.runner.metadata import keep_metadata_apart
 from platform_cli.runner.observer import Observation
@@ -72,7 +72,7 @@ class Process:
         return ending.code
 
     def _work(self) -> None:
-        name_user_and_runtime()
+        configure_metaflow()
         keep_metadata_apart(self._scratch)
         if self._launch.code:
             bring_code(self._launch.code, Path.cwd())

@@ -17,6 +17,9 @@ from platform_cli.errors import ContractBroken, UsageError
 
 LABEL_PREFIX = "platform.dev"
 
+FLOW_CLASS = f"{LABEL_PREFIX}/flow-class"
+"""Annotation of a run: the flow's class, which is the first part of Metaflow's name of the run."""
+
 DAY = "as_of"
 """The parameter that holds the day a run is for, in every flow that has one."""
 

@@ -27,6 +27,12 @@ from platform_cli.errors import ExitCode, Interrupted, PlatformError, Terminated
 VERBS = {
     "run": ("platform_cli.cli.run", "Run a flow on this machine and show its steps."),
     "submit": ("platform_cli.cli.submit", "Begin a run of a working copy on a cluster."),
+    "list": ("platform_cli.cli.list", "List the runs of an environment."),
+    "status": ("platform_cli.cli.status", "Show the steps of a run, once or until it is over."),
+    "logs": ("platform_cli.cli.logs", "Show what the steps of a run printed."),
+    "why": ("platform_cli.cli.why", "Say why a run failed or waits, and what to do next."),
+    "retry": ("platform_cli.cli.retry", "Run again, in the same run, what failed."),
+    "resume": ("platform_cli.cli.resume", "Begin a new run that takes over what succeeded in another one."),
     "stop": ("platform_cli.cli.stop", "End a run before its time."),
     "open": ("platform_cli.cli.open", "Open the pages of a run in a browser."),
     "queue": ("platform_cli.cli.queue", "Show who waits for what."),

@@ -12,15 +12,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from platform_cli.cli.output import is_lively, say
+from platform_cli.cli.run_tree import COLOURS, MARKS
 from platform_cli.runs.follow import Follower, TaskLine
 from platform_cli.runs.values import Run, State, StepRun
 from platform_cli.units import Duration
 
 if TYPE_CHECKING:
     from rich.tree import Tree
-
-_MARKS = {State.RUNNING: "•", State.SUCCEEDED: "✓", State.FAILED: "✗", State.REUSED: "↺"}
-_COLOURS = {State.RUNNING: "cyan", State.SUCCEEDED: "green", State.FAILED: "red", State.REUSED: "blue"}
 
 Watch = Callable[[Follower, TaskLine | None], None]
 
@@ -98,7 +96,7 @@ def _tree(run: Run, now: float) -> Tree:
 
     tree = Tree(Text(f"{run.flow} {run.metaflow_run_id or 'is starting'}", style="bold"), guide_style="dim")
     for step in run.steps:
-        branch = tree.add(Text(words_of(step, run, now), style=_COLOURS[step.state]))
+        branch = tree.add(Text(words_of(step, run, now), style=COLOURS[step.state]))
         for attempt in step.latest.values():
             if attempt.state is State.FAILED:
                 branch.add(Text(f"task {attempt.task_id}, attempt {attempt.number}: failed", style="red"))
@@ -112,4 +110,4 @@ def words_of(step: StepRun, run: Run, now: float | None = None) -> str:
     took = str(Duration(step.seconds(run.seconds if now is None else now)))
     state = "" if step.state in (State.SUCCEEDED, State.RUNNING) else step.state.value
     rest = ", ".join(part for part in (state, tasks, tries) if part)
-    return f"{_MARKS[step.state]} {step.name:16} {took:>9}  {rest}".rstrip()
+    return f"{MARKS[step.state]} {step.name:16} {took:>9}  {rest}".rstrip()

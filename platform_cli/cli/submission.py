@@ -26,21 +26,26 @@ from platform_cli.cluster import ArgoServer, Cluster, connect
 from platform_cli.cluster.cluster import ARGO
 from platform_cli.cluster.preflight import gather, why_never
 from platform_cli.errors import AlreadyExists, NotAllowed, NotFound, Unclear, UsageError
-from platform_cli.names import DAY, LABEL_PREFIX, parse_day, run_name
+from platform_cli.names import DAY, FLOW_CLASS, LABEL_PREFIX, parse_day, run_name
 
 if TYPE_CHECKING:
     from platform_cli.settings import Settings
 
 Document = dict[str, Any]
 
-FLOW_CLASS = f"{LABEL_PREFIX}/flow-class"
 _MOST_AGAIN = 100
 _TEMPLATE_SEEN_SECONDS = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What somebody asks for. `again`: a run of its own although the same work was done, or failed, before."""
+    """
+    What somebody asks for.
+
+    Attributes:
+        again: a run of its own although the same work was done, or failed, before.
+        origin: `argo-<run>[/<step>]`, the run whose finished tasks are taken over.
+    """
 
     file: Path
     given: Mapping[str, str] = field(default_factory=dict)
@@ -48,6 +53,7 @@ class Order:
     queue: str = "adhoc"
     again: bool = False
     dry_run: bool = False
+    origin: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +86,7 @@ def submit(order: Order, settings: Settings) -> Submission:
     cluster = connect(settings)
     flow = adhoc_flow(order.file, settings.environment, queue=order.queue, owner=settings.owner)
     changed, as_of = _parameters(order, flow)
+    changed |= {"platform-origin": order.origin} if order.origin else {}
     from platform_cli.cli.links import links_of
 
     argo = ArgoServer.of(settings, cluster)

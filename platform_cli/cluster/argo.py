@@ -8,7 +8,7 @@ with the caller's own right to it.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -56,18 +56,27 @@ class ArgoServer:
         access = Access(context="", server=self._address, trust=trust, token=self._cluster.token(SUBMITTER))
         return Wire(access, what="Argo's server")
 
-    def retry(self, name: str, *, restart_successful: bool = False, node_selector: str = "") -> Document:
+    def retry(
+        self,
+        name: str,
+        *,
+        restart_successful: bool = False,
+        node_selector: str = "",
+        parameters: Mapping[str, str] | None = None,
+    ) -> Document:
         """
         Run again, in the same run, what failed.
 
         Args:
             restart_successful: with `node_selector`, also the nodes that it matches.
+            parameters: all of the run's, where one is to change: Argo forgets those that only the template has.
         """
         body = {
             "name": name,
             "namespace": self._cluster.namespace,
             "restartSuccessful": restart_successful,
             "nodeFieldSelector": node_selector,
+            **({"parameters": [f"{key}={value}" for key, value in parameters.items()]} if parameters else {}),
         }
         return self._wire.ask("PUT", f"{self._runs}/{segment(name)}/retry", f"retry workflows {name}", body=body)
 

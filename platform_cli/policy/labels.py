@@ -2,7 +2,7 @@
 Say on everything whose it is.
 
 In: a document. Out: labels on the object, on every run of it and on every pod: flow, queue, team, code, environment,
-and on runs the day they are for.
+and on runs the day they are for; the flow's class, which a label may not be able to hold, is an annotation of runs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from platform_cli.graph.values import Finding, FlowGraph
-from platform_cli.names import DAY, LABEL_PREFIX, flow_slug
+from platform_cli.names import DAY, FLOW_CLASS, LABEL_PREFIX, flow_slug
 from platform_cli.policy.parts import is_template
 from platform_cli.template import Target
 
@@ -44,7 +44,7 @@ def label(document: dict[str, Any], graph: FlowGraph, target: Target) -> list[Fi
     if is_template(document):
         spec = document["spec"]
         spec["podMetadata"] = {"labels": dict(labels)}
-        spec["workflowMetadata"] = {"labels": dict(labels)}
+        spec["workflowMetadata"] = {"annotations": {FLOW_CLASS: graph.name}, "labels": dict(labels)}
         if graph.parameter(DAY):
             spec["workflowMetadata"]["labelsFrom"] = {f"{LABEL_PREFIX}/as-of": {"expression": _DAY}}
     return []

@@ -345,7 +345,7 @@ def test_exit_hooks_of_a_working_copy_are_refused(tmp_path: Path):
     assert [(line, rule) for line, rule, _ in found] == [(5, "exit-hook")]
 
 
-def test_labels_say_whose_a_run_is_and_for_which_day(tmp_path: Path):
+def test_labels_say_whose_a_run_is_and_for_which_day_and_an_annotation_its_class(tmp_path: Path):
     body = 'as_of = Parameter("as_of", required=True)' + TWO_STEPS
     document, _ = judged(load(tmp_path, body, above="@project(name='collections')\n"), a_target(team="risk"))
     labels = {
@@ -360,6 +360,7 @@ def test_labels_say_whose_a_run_is_and_for_which_day(tmp_path: Path):
     assert document["metadata"]["labels"] == labels
     assert document["spec"]["podMetadata"] == {"labels": labels}
     assert document["spec"]["workflowMetadata"] == {
+        "annotations": {"platform.dev/flow-class": "TestFlow"},
         "labels": labels,
         "labelsFrom": {
             "platform.dev/as-of": {

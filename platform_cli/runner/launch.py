@@ -101,8 +101,8 @@ def _count(text: str, name: str) -> int:
     return int(_matching(text, name, r"\d{1,6}", "a whole number that Argo filled in"))
 
 
-# Metaflow's own are 20 retries that double their pauses, over an hour for each of a step's operations, with 10 tries by
-# the client inside each. Half a minute bridges a restart of the server; after that the step's next attempt has its turn.
+# Metaflow's own are 20 retries that double their pauses, over an hour for each of a step's operations, with 10 tries
+# by the client inside each. Half a minute bridges a server's restart; then the step's next attempt has its turn.
 _PATIENCE = {
     "METAFLOW_S3_RETRY_COUNT": "4",
     "METAFLOW_S3_TRANSIENT_RETRY_COUNT": "4",

@@ -14,11 +14,12 @@ import gzip
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from platform_cli.cluster.access import read_access
 from platform_cli.cluster.watching import watch_object
-from platform_cli.cluster.wire import Wire, segment
+from platform_cli.cluster.wire import Gone, Wire, segment
 from platform_cli.errors import NotFound, PlatformError, SettingsError, Unreachable
 from platform_cli.settings import Settings, load_section
 
@@ -136,7 +137,8 @@ class Cluster:
         path = f"{self.collection('WorkflowTemplate')}/{segment(name)}"
         # One manager per run: each owns its line of the list, and no other one's request takes it away.
         query = {"fieldManager": owner["name"], "force": True}
-        self.wire.ask("PATCH", path, f"patch workflowtemplates {name}", query=query, body=body, form=_APPLY)
+        with suppress(Gone):
+            self.wire.ask("PATCH", path, f"patch workflowtemplates {name}", query=query, body=body, form=_APPLY)
 
     def get_template(self, name: str) -> Document:
         """A WorkflowTemplate; NotFound where there is none."""

@@ -35,7 +35,7 @@ _NEVER_SENT = (
 
 
 class Gone(PlatformError):
-    """The server no longer knows the version that a watch wanted to begin at: list again."""
+    """What the request builds on is no longer so: a version that a watch wanted to begin at, an object's uid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +184,7 @@ class Wire:
             return NotFound(f"{self._name} cannot {act}: {message}")
         if status == 409 and said.get("reason") == "AlreadyExists":
             return AlreadyExists(f"{self._name} cannot {act}: it exists already")
-        if status == 410 or said.get("reason") == "Expired":
+        if status in (409, 410) or said.get("reason") == "Expired":
             return Gone(f"{self._name} cannot {act}: {message}")
         if status == 403:
             return NotAllowed(f"you may not {act} in {self._name}: {message}")

@@ -7,7 +7,7 @@ In: arguments of the docker command. Out: what it says, or an exit that says wha
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -29,6 +29,12 @@ def docker(*arguments: str, stdin: IO[bytes] | int | None = None) -> str:
 def present_images() -> set[str]:
     """Return the images that the daemon has, as name:tag."""
     return set(docker("images", "--format", "{{.Repository}}:{{.Tag}}").split())
+
+
+def remove_images(references: Iterable[str]) -> None:
+    """Give their space back; what a container uses, a running cluster's node for one, stays."""
+    for reference in references:
+        subprocess.run(["docker", "image", "rm", reference], capture_output=True, check=False)
 
 
 def load_image(reference: str, layers: Sequence[Path], config: Config) -> None:

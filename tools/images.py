@@ -17,7 +17,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 if __name__ == "__main__":  # run as a file, Python sees this folder only
@@ -26,7 +26,7 @@ if __name__ == "__main__":  # run as a file, Python sees this folder only
 from tools.build import build_all  # the path above comes first
 from tools.catalogue import Image, control_plane_images, platform_images
 from tools.compile import cache_home, drop_build_cache, locked, say
-from tools.docker import load_image, present_images
+from tools.docker import load_image, present_images, remove_images
 from tools.kind_node import PROGRAMS, make_node, node_reference
 from tools.layers import layers_of
 from tools.pins import TOOLS, Family, read_families
@@ -53,7 +53,14 @@ def build_images(families: dict[str, Family], names: Sequence[str]) -> dict[str,
             present = present_images()
             for name in (name for name in names if known[name] not in present):
                 _build(families, name)
+                remove_images(outdated(known[name], present))
     return {name: known[name] for name in names}
+
+
+def outdated(reference: str, present: Iterable[str]) -> list[str]:
+    """Return the images that this one replaces: same name, another tag."""
+    repository = reference.rpartition(":")[0]
+    return sorted(other for other in present if other.rpartition(":")[0] == repository and other != reference)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -101,6 +101,11 @@ def test_the_list_needs_no_daemon(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert json.loads(capsys.readouterr().out) == images.references(FAMILIES)
 
 
+def test_a_new_image_replaces_those_of_its_name_and_no_others() -> None:
+    present = ["platform/kind-node:v1-a", "platform/kind-node:v1-b", "platform/kind:v1-a", "other/kind-node:v1-a"]
+    assert images.outdated("platform/kind-node:v1-b", present) == ["platform/kind-node:v1-a"]
+
+
 @pytest.fixture
 def layer(tmp_path: Path) -> Path:
     """A layer with one program and a folder for temporary files."""

@@ -45,7 +45,7 @@ def pull_run(datastore: Datastore, run: str, folder: Path) -> Pulled:
         step, task, name = key.removeprefix(f"{prefix}/").split("/", 2)
         tasks.setdefault((step, task), set()).add(name)
     if not tasks:
-        raise NotFound(f"{datastore.root} has no run {prefix}", fix="See `platform ls` for the runs there are.")
+        raise NotFound(f"{datastore.root} has no run {prefix}", fix="See `platform list` for the runs there are.")
     for (step, task), names in sorted(tasks.items()):
         for name in sorted(names):
             if name.endswith(".local_metadata"):

@@ -26,7 +26,7 @@ from hera.workflows.models import (
 )
 
 from platform_cli.graph.parameters import CONFIG_VARIABLE
-from platform_cli.graph.values import FlowGraph, Step, StepKind
+from platform_cli.graph.values import ExitHook, FlowGraph, Step, StepKind
 from platform_cli.template.dag import PATH, Names
 from platform_cli.template.environment import SOURCE_FOLDER, WORK_FOLDER, Target
 
@@ -108,7 +108,7 @@ def _account(target: Target) -> list[str]:
 
 
 def hook_templates(graph: FlowGraph, target: Target, names: Names) -> list[Template]:
-    """Container templates of the exit hooks and, last, the DAG that runs those which fit the run's end."""
+    """Container templates of the exit hooks and, last, the DAG that runs them; each one looks how the run ended."""
     if not graph.exit_hooks:
         return []
     wishes = [("on-success-" if hook.on_success else "on-error-") + hook.function for hook in graph.exit_hooks]
@@ -116,26 +116,25 @@ def hook_templates(graph: FlowGraph, target: Target, names: Names) -> list[Templ
         (hook, names.free(re.sub("[^a-z0-9]+", "-", wish.lower()).strip("-")))
         for hook, wish in zip(graph.exit_hooks, wishes, strict=True)
     ]
-    templates = [_hook(graph, hook.function, name, target) for hook, name in hooks]
-    tasks = [
-        DAGTask(
-            name=name,
-            template=name,
-            when=f"'{{{{workflow.status}}}}' {'==' if hook.on_success else '!='} 'Succeeded'",
-        )
-        for hook, name in hooks
-    ]
+    templates = [_hook(graph, hook, name, target) for hook, name in hooks]
+    tasks = [DAGTask(name=name, template=name) for _, name in hooks]
     return [*templates, Template(name=names.free("exit-hooks"), dag=DAGTemplate(tasks=tasks))]
 
 
-def _hook(graph: FlowGraph, function: str, name: str, target: Target) -> Template:
-    """Metaflow's own script, which hands the function the run when it asks for one."""
+def _hook(graph: FlowGraph, hook: ExitHook, name: str, target: Target) -> Template:
+    """A container that looks how the run ended before it calls the function: Argo's word alone is not enough."""
     return Template(
         name=name,
         container=Container(
             image=target.environment.image(DEFAULT_IMAGE) or DEFAULT_IMAGE,
-            command=["python", "-m", "metaflow.plugins.exit_hook.exit_hook_script"],
-            args=[flow_path(graph, target), function, f"{graph.name}/argo-{{{{workflow.name}}}}"],
+            command=["python", "-m", "platform_cli.runner.hook"],
+            args=[
+                flow_path(graph, target),
+                hook.function,
+                f"{graph.name}/argo-{{{{workflow.name}}}}",
+                f"--on={'success' if hook.on_success else 'error'}",
+                "--status={{workflow.status}}",
+            ],
             env=[EnvVar(name=variable, value=value) for variable, value in target.environment.variables],
             env_from=_env_from(_account(target)),
             volume_mounts=_mounts(),

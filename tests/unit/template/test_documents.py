@@ -127,14 +127,19 @@ def test_a_sensor_waits_for_every_trigger_and_names_the_run_after_the_event(tmp_
     ]
 
 
-def test_exit_hooks_run_after_the_run_and_only_when_they_fit_its_end(tmp_path: Path):
+def test_exit_hooks_run_after_the_run_and_are_told_what_they_are_for_and_how_argo_saw_its_end(tmp_path: Path):
     above = "def good(run): pass\ndef bad(): pass\n@exit_hook(on_success=[good], on_error=[bad])\n"
     spec = template_of(load(tmp_path, TWO_STEPS, above=above))["spec"]
     hooks = next(t for t in spec["templates"] if t["name"] == spec["onExit"])
-    assert [(task["name"], task["when"]) for task in hooks["dag"]["tasks"]] == [
-        ("on-success-good", "'{{workflow.status}}' == 'Succeeded'"),
-        ("on-error-bad", "'{{workflow.status}}' != 'Succeeded'"),
+    assert [(task["name"], task["template"]) for task in hooks["dag"]["tasks"]] == [
+        ("on-success-good", "on-success-good"),
+        ("on-error-bad", "on-error-bad"),
     ]
+    words = {t["name"]: t["container"]["args"][1:] for t in spec["templates"] if t["name"].startswith("on-")}
+    assert words == {
+        "on-success-good": ["good", "TestFlow/argo-{{workflow.name}}", "--on=success", "--status={{workflow.status}}"],
+        "on-error-bad": ["bad", "TestFlow/argo-{{workflow.name}}", "--on=error", "--status={{workflow.status}}"],
+    }
 
 
 @pytest.mark.parametrize(

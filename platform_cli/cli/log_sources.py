@@ -58,7 +58,7 @@ class LogSources:
         lines = list(seam.first(self._of_pod(piece)))
         if piece.is_over or not lines:
             lines += seam.rest(self._stored(piece, records))
-        return sorted(lines, key=lambda line: line.time)
+        return sorted(lines, key=lambda line: line.moment)
 
     def follow(self, choice: Choice, tail: Callable[[list[LogLine]], list[LogLine]]) -> Iterator[StepLine]:
         """
@@ -109,7 +109,7 @@ class LogSources:
         until = time.monotonic() + _STORED_WITHIN_SECONDS
         while not (stored := self._stored(self._named(piece), self.records)) and time.monotonic() < until:
             time.sleep(_LOOK_SECONDS / 4)
-        show([line for line in seam.rest(stored) if before or line.time > last])
+        show(seam.rest(stored))
 
     def _is_over(self, piece: Piece) -> bool:
         """Whether the attempt ended, as the Workflow had it when somebody last looked."""
@@ -142,7 +142,7 @@ class LogSources:
         with suppress(PlatformError):
             for raw in self._remote.cluster.pod_logs(attempt.pod, follow=follow, since=since, timestamps=True):
                 line = read_pod_line(raw)
-                if line and line.time > since:
+                if line and line.moment > since.rstrip("Z"):
                     yield line
 
     def _stored(self, piece: Piece, records: RunRecords | None) -> list[LogLine]:

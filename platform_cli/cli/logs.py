@@ -81,7 +81,7 @@ def _filter(since: str | None, grep: str | None) -> Any:
     if not since:
         return Wish(grep=pattern)
     began = datetime.datetime.fromtimestamp(time.time() - Duration.parse(since).seconds, datetime.UTC)
-    return Wish(since=began.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), grep=pattern)
+    return Wish(since=began.strftime("%Y-%m-%dT%H:%M:%S.%f"), grep=pattern)
 
 
 def _print(lines: Iterable[Any], as_json: bool, *, several: bool) -> None:

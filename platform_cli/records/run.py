@@ -29,11 +29,16 @@ _LOGS = tuple((f"{source}_{stream}.log", stream) for source in ("task", "runtime
 
 @dataclass(frozen=True, kw_only=True)
 class LogLine:
-    """One line of a step; `time` is ISO 8601 in UTC, so that lines sort by it."""
+    """One line of a step; `time` is ISO 8601 in UTC with a Z, of any precision."""
 
     time: str
     text: str
     stream: str = "stdout"
+
+    @property
+    def moment(self) -> str:
+        """What lines sort by: without the Z, a time with fewer digits comes before those that it begins."""
+        return self.time.rstrip("Z")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +110,7 @@ class RunRecords:
         for name, stream in _LOGS:
             if f"{attempt}.{name}" in self.files.get((step, task), ()):
                 found += parse_log(self._store.read(self._key(step, task, f"{attempt}.{name}")), stream)
-        return sorted(found, key=lambda line: line.time)
+        return sorted(found, key=lambda line: line.moment)
 
     def again(self) -> RunRecords:
         """The same run, read anew."""
@@ -131,7 +136,7 @@ class RunRecords:
 def parse_log(body: bytes, stream: str) -> list[LogLine]:
     """Read Metaflow's log format; a line without it belongs to the one before."""
     found: list[LogLine] = []
-    for raw in body.split(b"\n")[: -1 if body.endswith(b"\n") else None]:
+    for raw in body.removesuffix(b"\n").split(b"\n") if body else []:
         match = _LINE.fullmatch(raw)
         time = f"{match[1].decode()}Z" if match else (found[-1].time if found else "")
         text = (match[4] if match else raw).decode(errors="replace")

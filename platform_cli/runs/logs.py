@@ -173,7 +173,7 @@ def merged(logs: Iterable[tuple[Piece, Iterable[LogLine]]]) -> Iterator[StepLine
         latest = ""
         for number, line in enumerate(lines):
             # A clock that steps back must not make the merge wait for ever, or turn two lines round.
-            latest = max(latest, line.time)
+            latest = max(latest, line.moment)
             yield latest, place, number, StepLine(piece=piece, line=line)
 
     return (entry[3] for entry in heapq.merge(*(one(n, piece, lines) for n, (piece, lines) in enumerate(logs))))
@@ -181,10 +181,10 @@ def merged(logs: Iterable[tuple[Piece, Iterable[LogLine]]]) -> Iterator[StepLine
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """Which lines somebody wants to see; `since` is ISO 8601 in UTC."""
+    """Which lines somebody wants to see; `since` is ISO 8601 in UTC, without a Z."""
 
     since: str = ""
     grep: re.Pattern[str] | None = None
 
     def __call__(self, line: LogLine) -> bool:
-        return line.time >= self.since and (self.grep is None or bool(self.grep.search(line.text)))
+        return line.moment >= self.since and (self.grep is None or bool(self.grep.search(line.text)))

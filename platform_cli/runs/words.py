@@ -64,7 +64,7 @@ def _scheduler(text: str) -> Words | None:
     match = re.search(r"(\d+)/(\d+) nodes are available: (.*?)(?:\. preemption:|$)", text)
     if not match:
         return None
-    said = match[3].rstrip(". ")
+    said = match[3].partition(". ")[0].rstrip(". ")
     pieces = []
     for count, reason in re.findall(r"(\d+) (.+?)(?:, (?=\d+ )|$)", said):
         pieces.append(_reason(int(count), int(match[2]), reason.rstrip(".")))

@@ -51,7 +51,10 @@ def build_images(families: dict[str, Family], names: Sequence[str]) -> dict[str,
         with locked(cache_home() / "images"):
             # asked again: another process may have built them while this one waited
             present = present_images()
-            for name in (name for name in names if known[name] not in present):
+            absent = [name for name in names if known[name] not in present]
+            # one call for all, so that each family is compiled once
+            build_all([tool for name in absent for tool in _programs(families, name)])
+            for name in absent:
                 _build(families, name)
                 remove_images(outdated(known[name], present))
     return {name: known[name] for name in names}
@@ -81,14 +84,18 @@ def _inside(families: dict[str, Family], images: Sequence[Image]) -> list[Image]
     return [*control_plane_images(families), *(image for image in images if image.name not in ON_NO_NODE)]
 
 
+def _programs(families: dict[str, Family], name: str) -> list[str]:
+    images = platform_images(families)
+    if name == NODE_IMAGE:
+        return ["kind", *PROGRAMS, *(tool for image in _inside(families, images) for tool in image.programs)]
+    return [tool for image in images if image.name == name for tool in image.programs]
+
+
 def _build(families: dict[str, Family], name: str) -> None:
     started = time.monotonic()
     images = {image.name: image for image in platform_images(families)}
     if name == NODE_IMAGE:
-        inside = _inside(families, list(images.values()))
-        # one call for all, so that each family is compiled once
-        build_all(["kind", *PROGRAMS, *(tool for image in inside for tool in image.programs)])
-        make_node(families, inside)
+        make_node(families, _inside(families, list(images.values())))
     else:
         with layers_of(images[name]) as layers:
             load_image(images[name].reference, layers, images[name].config)

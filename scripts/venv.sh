@@ -29,7 +29,7 @@ if [ "${1:-sync}" = lock ]; then
     # An image gets the same versions as everyone, and only what it needs.
     mkdir -p images/flow images/mlflow
     compile pyproject.toml --extra flow -c requirements.lock -o images/flow/requirements.lock
-    printf 'mlflow\nboto3\npsycopg2-binary\n' | compile - -c requirements.lock -o images/mlflow/requirements.lock
+    printf 'mlflow\nboto3\nprometheus-flask-exporter\npsycopg2-binary\n' | compile - -c requirements.lock -o images/mlflow/requirements.lock
     exit 0
 fi
 

@@ -30,18 +30,9 @@ Tell = Callable[[str], None]
 FLOW_TAG = "platform/flow:local"
 _ASKED = "https://registry-1.docker.io/v2/"
 _ASK_SECONDS = 3
-# What each of our images is made of, besides its Dockerfile; a change of any of it is another image.
-_MADE_OF = {
-    "mlflow": ("images/mlflow/requirements.lock", "images/mlflow/tables.py", "scripts/uv.txt"),
-    "flow": (
-        "images/flow/requirements.lock",
-        "scripts/uv.txt",
-        "scripts/link_package.py",
-        "pyproject.toml",
-        "platform_cli",
-        "flows",
-    ),
-}
+# Ours; each is made of its Dockerfile and of what that copies.
+_OURS = ("mlflow", "flow")
+_CERTIFICATES = "certificates.pem"
 
 
 def tool(*words: str) -> str:
@@ -78,7 +69,7 @@ def choose_source(wanted: str) -> str:
 def prepare_images(source: str, tell: Tell) -> dict[str, str]:
     """Return all images by name, pulled or built now where this machine lacks them."""
     images = _pulled(tell) if source == "public" else _built(tell)
-    for name in _MADE_OF:
+    for name in _OURS:
         images[name] = _make(name, images["python-base"], tell)
     if "kwok" not in images:
         images["kwok"] = _make_kwok(tell)
@@ -104,6 +95,17 @@ def key_of(paths: Iterable[Path], *more: str) -> str:
             if file.is_file() and "__pycache__" not in file.parts:
                 found.update(f"\0{file.relative_to(path.parent)}\0".encode() + file.read_bytes())
     return found.hexdigest()[:12]
+
+
+def copied_by(dockerfile: str, root: Path) -> list[Path]:
+    """Return the files and folders of a checkout that a Dockerfile copies, in its order."""
+    found: list[Path] = []
+    for line in dockerfile.splitlines():
+        words = line.split()
+        if words[:1] == ["COPY"] and not words[1].startswith("--from"):
+            for pattern in words[1:-1]:
+                found += sorted(root.glob(pattern)) if pattern != _CERTIFICATES else []
+    return found
 
 
 def build_arguments(environ: Mapping[str, str]) -> dict[str, str]:
@@ -162,7 +164,7 @@ def _is_there(image: str) -> bool:
 
 def _make(name: str, base: str, tell: Tell) -> str:
     dockerfile = ROOT / "images" / name / "Dockerfile"
-    parts = [ROOT / part for part in _MADE_OF[name]]
+    parts = copied_by(dockerfile.read_text(encoding="utf-8"), ROOT)
     image = f"platform/{name}:{key_of([dockerfile, *parts], base)}"
     if _is_there(image):
         return image
@@ -177,7 +179,7 @@ def _make(name: str, base: str, tell: Tell) -> str:
             else:
                 shutil.copy(part, target)
         bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
-        (folder / "certificates.pem").write_bytes(Path(bundle).read_bytes() if bundle else b"")
+        (folder / _CERTIFICATES).write_bytes(Path(bundle).read_bytes() if bundle else b"")
         arguments = {"BASE": base, **build_arguments(os.environ)}
         words = [word for key, value in arguments.items() for word in ("--build-arg", f"{key}={value}")]
         # The host's network: an index that only this machine may reach is reached in the build, too.

@@ -106,7 +106,7 @@ def secret_documents(state: State) -> list[dict[str, object]]:
     accounts = {
         name: {"access": name, "secret": word[name], "role": "user", "userID": 0, "groupID": 0} for name in ACCOUNTS
     }
-    database = f"postgresql://mlflow:{word['db-mlflow']}@postgres:5432/mlflow"
+    database = f"postgresql+psycopg2://mlflow:{word['db-mlflow']}@postgres:5432/mlflow"
     wanted: list[tuple[str, str, dict[str, str]]] = [
         ("platform", "s3-root", {"ROOT_ACCESS_KEY": "root", "ROOT_SECRET_KEY": word["root"]}),
         ("platform", "s3-accounts", {"users.json": json.dumps({"accessAccounts": accounts})}),

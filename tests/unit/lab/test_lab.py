@@ -1,6 +1,7 @@
 """What `platform cluster` knows before it touches a machine: its files, its keys, and that its parts agree."""
 
 import json
+import re
 import socket
 import stat
 import tomllib
@@ -12,7 +13,7 @@ import yaml
 from platform_cli.errors import NotAllowed
 from platform_cli.lab.cluster import PORTS
 from platform_cli.lab.engine import check_before_creating, kubernetes_version
-from platform_cli.lab.images import FLOW_TAG, build_arguments, key_of
+from platform_cli.lab.images import FLOW_TAG, build_arguments, copied_by, key_of
 from platform_cli.lab.parts import chart_values
 from platform_cli.lab.state import ACCOUNTS, Folder, new_state, secret_documents
 
@@ -126,6 +127,25 @@ def test_a_key_changes_with_a_files_name_content_and_the_words_beside_it(tmp_pat
     assert second != first
     (tmp_path / "b").write_text("2")
     assert key_of([tmp_path], "word") not in (first, second)
+
+
+def test_an_image_is_made_of_what_its_dockerfile_copies(tmp_path: Path):
+    for name in ("a.py", "b.py", "c.txt"):
+        (tmp_path / name).touch()
+    text = "FROM base AS x\nCOPY c.txt certificates.pem /build/\nFROM base\nCOPY --from=x /a /b\nCOPY *.py /app/\n"
+    assert copied_by(text, tmp_path) == [tmp_path / "c.txt", tmp_path / "a.py", tmp_path / "b.py"]
+
+
+def test_a_step_finds_every_room_that_its_own_rooms_import():
+    """The image leaves out what compiles and submits; nothing that runs in a pod may need it."""
+    copied = {path.name for path in copied_by((ROOT / "images/flow/Dockerfile").read_text(), ROOT)}
+    rooms = {path.name for path in (ROOT / "platform_cli").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    needed = set()
+    for room in sorted(rooms & copied):
+        for file in (ROOT / "platform_cli" / room).rglob("*.py"):
+            needed |= set(re.findall(r"^\s*(?:from|import) platform_cli\.(\w+)", file.read_text(), re.MULTILINE))
+    assert needed & rooms <= copied
+    assert {"runner", "scoring"} <= copied
 
 
 def test_bytecode_beside_the_sources_changes_no_key(tmp_path: Path):

@@ -44,8 +44,8 @@ format: .venv/.stamp ## rewrite the sources in the project's format
 test-fast: .venv/.stamp ## tests without a cluster, without kills, nothing beyond loopback; under 3 minutes
 	pytest -n 2 -m "not slow and not kills and not cluster"
 
-test: lint ## everything that continuous integration runs
-	pytest -n 2
+test: .venv/.stamp ## everything that continuous integration runs: lint, tools, unit, kills, cluster [STAGES="lint unit"]
+	@python scripts/stages.py $(STAGES)
 
 soak: .venv/.stamp ## the long tests: 420 kills, 200 random flows; figures go to benchmarks/
 	python -m benchmarks.soak

@@ -55,7 +55,7 @@ class Settings:
 
 KEYS = tuple(field.name for field in fields(Settings) if field.name != "environment")
 # What only a compile, a submit or a cluster needs; `template.environment` reads it.
-CLUSTER_KEYS = ("namespace", "datastore", "service_account", "secret", "team")
+CLUSTER_KEYS = ("namespace", "datastore", "code", "service_account", "secret", "team")
 # How a laptop reaches the cluster and its stores; files are below `state_folder`, unless they say where they are.
 ACCESS_KEYS = ("context", "kubeconfig", "credentials")
 CLUSTER_TABLES = ("images", "pools", "queues", "outside")

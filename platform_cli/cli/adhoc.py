@@ -68,11 +68,13 @@ def adhoc_flow(file: Path, environment: str, *, queue: str, owner: str) -> Adhoc
     found = find_file(file.resolve().parent)
     root = found.parent if found else Path.cwd()
     section = load_section(environment, start=root)
-    if not section.get("datastore"):
-        raise SettingsError(f'environment "{environment}" has no datastore', fix=f"Add it to {root / FILE_NAME}.")
+    for key in ("datastore", "code"):
+        if not section.get(key):
+            fix = f"Add it to environments.{environment} in {root / FILE_NAME}."
+            raise SettingsError(f'environment "{environment}" has no {key}', fix=fix)
     package = pack(root, select_files(root, file.parent, read_code_rules(found)))
     channel = Channel(f"adhoc/{owner}")
-    store = code_store(section["datastore"])
+    store = str(section["code"]).rstrip("/")
     lock = root / f"images.{environment}.lock"
     key = hashlib.sha256(
         json.dumps(
@@ -101,13 +103,6 @@ def adhoc_flow(file: Path, environment: str, *, queue: str, owner: str) -> Adhoc
         store=store,
         datastore=section["datastore"],
     )
-
-
-def code_store(datastore: str) -> str:
-    """Where code packages of ad hoc runs lie: beside Metaflow's own tree, never inside it."""
-    bucket, slash, prefix = datastore.removeprefix("s3://").strip("/").partition("/")
-    above = prefix.rpartition("/")[0] if slash else ""
-    return "s3://" + "/".join(part for part in (bucket, above, "code") if part)
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:

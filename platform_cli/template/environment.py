@@ -75,6 +75,7 @@ class Environment:
         images: (name, reference); a reference ends in a digest where the lock knows one.
         requires_digest: false only on a laptop, where images are loaded and not pulled.
         variables: what every step sees, sorted; never a secret.
+        code: store of the code packages of working copies; empty where only images run.
         secret: Kubernetes Secret with the stores' credentials; empty where the service account is enough.
     """
 
@@ -82,6 +83,7 @@ class Environment:
     namespace: str = "default"
     channel: Channel
     datastore: str = ""
+    code: str = ""
     service_account: str = ""
     secret: str = ""
     team: str = ""

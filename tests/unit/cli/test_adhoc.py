@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from platform_cli.cli.adhoc import AdhocFlow, adhoc_flow, cache_folder, code_store
+from platform_cli.cli.adhoc import AdhocFlow, adhoc_flow, cache_folder
 from platform_cli.errors import FlowRefused, NotFound, SettingsError
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
@@ -20,6 +20,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root.mkdir()
     for name in ("platform.toml", "images.staging.lock"):
         shutil.copy(GOLDEN / name, root / name)
+    file = root / "platform.toml"
+    file.write_text(file.read_text().replace("scores =", 'code = "s3://code-staging"\nsecret = "stores"\nscores =', 1))
     shutil.copytree(GOLDEN / "flows" / "linear", root / "flows" / "linear")
     return root
 
@@ -45,7 +47,13 @@ def test_the_template_is_the_owners_own_and_carries_the_code(project: Path):
     assert flow.template["metadata"]["labels"]["platform.dev/channel"] == "adhoc.ann"
     assert {each["name"]: each["value"] for each in flow.template["spec"]["arguments"]["parameters"]}[
         "platform-code"
-    ] == f"s3://metaflow-staging/code/{sha}.tar"
+    ] == f"s3://code-staging/{sha}.tar"
+    (secrets,) = {
+        tuple(one["secretRef"]["name"] for one in each["container"]["envFrom"])
+        for each in flow.template["spec"]["templates"]
+        if "container" in each
+    }
+    assert secrets == ("stores-adhoc",)
     seen = variables(flow)
     assert (seen["PLATFORM_CHANNEL"], seen["METAFLOW_USER"]) == ("adhoc/ann", "ann")
 
@@ -121,15 +129,3 @@ def test_a_file_that_is_not_there_and_an_environment_without_a_datastore_are_nam
         adhoc_flow(project / "flows/none.py", "staging", queue="adhoc", owner="ann")
     with pytest.raises(SettingsError, match='environment "nowhere" has no datastore'):
         adhoc_flow(project / "flows/linear/flow.py", "nowhere", queue="adhoc", owner="ann")
-
-
-@pytest.mark.parametrize(
-    ("datastore", "code"),
-    [
-        ("s3://metaflow/runs", "s3://metaflow/code"),
-        ("s3://metaflow", "s3://metaflow/code"),
-        ("s3://bucket/team/runs/", "s3://bucket/team/code"),
-    ],
-)
-def test_packages_lie_beside_the_datastore(datastore: str, code: str):
-    assert code_store(datastore) == code

@@ -17,7 +17,7 @@ from platform_cli.cli.output import say
 from platform_cli.cli.remote import Found, Remote
 from platform_cli.errors import NotFound, PlatformError, Unreachable
 from platform_cli.records.run import LogLine, RunRecords
-from platform_cli.runs.logs import Choice, Piece, Seam, StepLine, merged, pieces_of, read_pod_line
+from platform_cli.runs.logs import Choice, Piece, Seam, StepLine, merged, pieces_of, read_pod_lines
 from platform_cli.runs.values import State
 
 _THREADS = 8
@@ -140,10 +140,8 @@ class LogSources:
         if attempt is None or not attempt.pod or attempt.pod not in self._pods:
             return
         with suppress(PlatformError):
-            for raw in self._remote.cluster.pod_logs(attempt.pod, follow=follow, since=since, timestamps=True):
-                line = read_pod_line(raw)
-                if line and line.moment > since.rstrip("Z"):
-                    yield line
+            raw = self._remote.cluster.pod_logs(attempt.pod, follow=follow, since=since, timestamps=True)
+            yield from (line for line in read_pod_lines(raw) if line.moment > since.rstrip("Z"))
 
     def _stored(self, piece: Piece, records: RunRecords | None) -> list[LogLine]:
         """What Metaflow stored of an attempt; where it did not come to that, what Argo archived of its pod."""

@@ -1,7 +1,8 @@
 """
-`platform pull FLOW/RUN`: bring a run from the cluster to this folder, for Metaflow's client and for notebooks.
+`platform pull RUN`: bring a run from the cluster to this folder, for Metaflow's client and for notebooks.
 
-In: a flow's class and a run's name. Out: the run's metadata below ./.metaflow; artifacts stay in the datastore.
+In: a run, by any of its names; with its flow's class (FLOW/RUN) no cluster is asked. Out: the run's metadata below
+./.metaflow; artifacts stay in the datastore.
 """
 
 from __future__ import annotations
@@ -14,17 +15,22 @@ from typing import Any
 
 import click
 
+from platform_cli.cli.find_run import RUN_HELP, find_run, not_here, run_argument
 from platform_cli.cli.output import current_settings, emit, json_option
 from platform_cli.errors import UsageError
 
 
 @click.command(
-    help="Bring a run from the cluster to this folder. RUN is FLOW/NAME, such as RiskinessScore/daily-x7k2p."
+    help=f"""Bring a run from the cluster to this folder.
+
+    {RUN_HELP}
+    FLOW/NAME, such as RiskinessScore/daily-x7k2p, is read from the datastore alone.
+    """
 )
-@click.argument("word", metavar="RUN")
+@run_argument
 @json_option
 def command(word: str, as_json: bool) -> None:
-    flow, _, name = word.partition("/")
+    flow, _, name = (word if "://" not in word and "/" in word else _address(word)).partition("/")
     # Both become names of folders and keys.
     if not flow.isidentifier() or not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", name):
         raise UsageError(f'run is "{word}"', wanted="FLOW/NAME: a flow's class and a run's name")
@@ -37,6 +43,15 @@ def command(word: str, as_json: bool) -> None:
     run = f"argo-{name.removeprefix('argo-')}"
     pulled = pull_run(open_datastore(flow), run, Path.cwd())
     emit({"run": f"{flow}/{run}", "variables": variables, **asdict(pulled)}, as_json, _in_words)
+
+
+def _address(word: str) -> str:
+    from platform_cli.cli.remote import Remote
+
+    remote = Remote(current_settings())
+    not_here(remote, "pull")
+    run = remote.find(find_run(word, remote)).run
+    return f"{run.flow}/{run.metaflow_run_id}"
 
 
 def _variables() -> dict[str, str]:

@@ -22,8 +22,9 @@ from platform_cli.records.run import LogLine, RunRecords
 from platform_cli.runs.recorded import metaflow_attempts
 from platform_cli.runs.values import Attempt, Run, State, StepRun
 
-# What argoexec writes between a step's lines: logfmt or JSON, always with this field.
+# What argoexec writes between a step's lines: logfmt or JSON, always with this field; and last, how the process ended.
 # Source: argo-workflows v4.0.2, cmd/argoexec/commands/root.go
+_LAST = re.compile(r"Error: (exit status \d+|signal: .+)")
 _ARGOEXEC = re.compile(r'time="?\d{4}-\d\d-\d\dT[^ ]+ level=\w+ msg=.* argo=true\b.*|\{"time":"[^"]+".*"argo":true.*\}')
 
 
@@ -136,10 +137,22 @@ def is_argos_own(text: str) -> bool:
     return bool(_ARGOEXEC.fullmatch(text))
 
 
-def read_pod_line(raw: str) -> LogLine | None:
-    """Split a line that the kubelet has put a time before; None where it is argoexec's own."""
-    time, _, text = raw.partition(" ")
-    return None if is_argos_own(text) else LogLine(time=time, text=text)
+def read_pod_lines(raw: Iterable[str]) -> Iterator[LogLine]:
+    """Split lines that the kubelet has put a time before, and leave out what argoexec wrote."""
+    held: LogLine | None = None
+    for each in raw:
+        time, _, text = each.partition(" ")
+        if is_argos_own(text):
+            continue
+        if held:
+            # A step's own line after all: something came behind it.
+            yield held
+            held = None
+        line = LogLine(time=time, text=text)
+        if _LAST.fullmatch(text):
+            held = line
+        else:
+            yield line
 
 
 class Seam:

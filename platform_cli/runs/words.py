@@ -132,7 +132,9 @@ def _turn(text: str) -> Words | None:
 
 def _backoff(text: str) -> Words | None:
     match = re.match(r"Backoff for (.+)", text)
-    return match and Words(text=f"failed, and is tried again after {match[1].rstrip('.')}", trouble=Trouble.BACKOFF)
+    return match and Words(
+        text=f"failed; another try is decided on after {match[1].rstrip('.')}", trouble=Trouble.BACKOFF
+    )
 
 
 def _starting(text: str) -> Words | None:

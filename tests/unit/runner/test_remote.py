@@ -138,6 +138,6 @@ def test_a_run_that_nobody_started_cannot_be_pulled(pod: Bench, tmp_path: Path) 
 
 
 @pytest.mark.s3
-def test_a_run_without_its_flow_cannot_be_pulled(pod: Bench, tmp_path: Path) -> None:
+def test_a_run_without_its_flow_is_asked_of_the_cluster(pod: Bench, tmp_path: Path) -> None:
     answer = pull(pod, tmp_path / "laptop", "x")
-    assert (answer.returncode, 'run is "x"; wanted FLOW/NAME' in answer.stderr) == (2, True)
+    assert (answer.returncode, 'environment "kind" has no cluster' in answer.stderr) == (2, True)

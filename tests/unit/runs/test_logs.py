@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from platform_cli.errors import NotFound
 from platform_cli.records.run import LogLine
-from platform_cli.runs.logs import Choice, Piece, Seam, Wish, is_argos_own, merged, pieces_of, read_pod_line
+from platform_cli.runs.logs import Choice, Piece, Seam, Wish, is_argos_own, merged, pieces_of, read_pod_lines
 from platform_cli.runs.values import Attempt, Run, State, StepRun
 
+STAMP = "2026-11-23T10:00:00.1Z"
 texts = st.sampled_from(["", "a", "b", "epoch 1", "epoch 2"])
 
 
@@ -48,7 +49,12 @@ def test_what_only_the_pod_said_stays():
 )
 def test_argoexecs_own_lines_are_told_from_the_steps(text: str, own: bool):
     assert is_argos_own(text) is own
-    assert (read_pod_line(f"2026-11-23T10:00:00.1Z {text}") is None) is own
+    assert list(read_pod_lines([f"2026-11-23T10:00:00.1Z {text}"])) == ([] if own else [LogLine(time=STAMP, text=text)])
+
+
+def test_how_argoexec_ends_is_not_what_a_step_said():
+    raw = [f"{STAMP} {text}" for text in ("Error: exit status 2", "a step that checks others", "Error: exit status 1")]
+    assert [line.text for line in read_pod_lines(raw)] == ["Error: exit status 2", "a step that checks others"]
 
 
 def test_lines_of_several_tasks_come_in_the_order_of_their_times():

@@ -81,7 +81,7 @@ from platform_cli.runs.words import Trouble, in_words
             id="semaphore",
         ),
         pytest.param(
-            "Backoff for 20 seconds", "failed, and is tried again after 20 seconds", Trouble.BACKOFF, id="retry"
+            "Backoff for 20 seconds", "failed; another try is decided on after 20 seconds", Trouble.BACKOFF, id="retry"
         ),
         pytest.param("PodInitializing", "is being started", Trouble.NONE, id="starting"),
         pytest.param("something nobody has met.", "something nobody has met", Trouble.NONE, id="unknown"),

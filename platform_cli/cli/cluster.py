@@ -73,8 +73,9 @@ def _draw_change(document: dict[str, Any]) -> str:
 def _draw_status(document: dict[str, Any]) -> str:
     if document["state"] != "running":
         return ""
+    addresses = {**document["addresses"], "argo-server": document["addresses"]["argo"]}
     rows = [
-        (each["name"], f"{each['ready']}/{each['wanted']}", document["addresses"].get(each["name"], ""))
+        (each["name"], f"{each['ready']}/{each['wanted']}", addresses.get(each["name"], ""))
         for each in document["workloads"]
     ]
     first = f"Kubernetes {document['kubernetes']}, images from {document['source']} sources"

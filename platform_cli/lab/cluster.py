@@ -173,7 +173,7 @@ def _create(image: str, source: str, folder: Folder, tell: Tell) -> State:
     config = image_store.ROOT / "k8s" / "kind" / "cluster.yaml"
     words = ["create", "cluster", "--image", image, "--config", str(config), "--kubeconfig", _file(folder)]
     try:
-        run([image_store.tool("build.py", "kind"), *words, "--wait", "180s", "--quiet"])
+        run([image_store.tool("build.py", "kind"), *words, "--wait", "180s", "--quiet"], folder=image_store.ROOT)
     except PlatformError:
         _remove(tell, folder)
         raise

@@ -26,7 +26,13 @@ _NEEDS_CGROUP_V2 = (1, 35)
 _KUBECTL = ("env", "KUBECONFIG=/etc/kubernetes/admin.conf", "kubectl")
 
 
-def run(words: Sequence[str], *, given: bytes | str = b"", environ: Mapping[str, str] | None = None) -> str:
+def run(
+    words: Sequence[str],
+    *,
+    given: bytes | str = b"",
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> str:
     """
     Run a program to its end and return what it printed.
 
@@ -36,7 +42,7 @@ def run(words: Sequence[str], *, given: bytes | str = b"", environ: Mapping[str,
     """
     sent = given.encode() if isinstance(given, str) else given
     try:
-        done = subprocess.run(list(words), input=sent, capture_output=True, check=False, env=environ)
+        done = subprocess.run(list(words), input=sent, capture_output=True, check=False, env=environ, cwd=folder)
     except FileNotFoundError as error:
         raise NotFound(f'there is no program "{words[0]}" on this machine') from error
     if done.returncode:

@@ -33,6 +33,9 @@ def place(document: dict[str, Any], graph: FlowGraph, target: Target) -> list[Fi
         pool, finding = _choose(step, target)
         if finding:
             findings.append(finding)
+        if pool and pool.shares > 1:
+            part = Cpu(max(step.ask.cpu.millicores // pool.shares, 1))
+            template["container"]["resources"]["requests"]["cpu"] = str(part)
         if pool and pool.selector:
             template["nodeSelector"] = dict(pool.selector)
         if pool and pool.tolerations:

@@ -30,6 +30,7 @@ class Pool:
 
     Attributes:
         cpu, memory: what one step can get at most, after what the node keeps for itself.
+        shares: how many steps share a core; each reserves that part of what it asks for, and uses what is free.
         gpu_type: what the GPUs are, as `@kubernetes(compute_pool=...)` may name them; the pool's name works too.
         selector: labels of its nodes; tolerations: (key, value, effect) of its taints.
     """
@@ -38,6 +39,7 @@ class Pool:
     cpu: Cpu
     memory: Memory
     gpus: int = 0
+    shares: int = 1
     gpu_type: str = ""
     selector: tuple[tuple[str, str], ...] = ()
     tolerations: tuple[tuple[str, str, str], ...] = ()
@@ -189,6 +191,7 @@ def _pool(name: str, table: Any, where: str) -> Pool:
         cpu=_amount(Cpu, values, "cpu", where),
         memory=_amount(Memory, values, "memory", where),
         gpus=_whole(values, "gpus", where),
+        shares=max(_whole(values, "shares", where), 1),
         gpu_type=str(values.get("gpu_type", "")),
         selector=tuple(sorted((str(key), str(value)) for key, value in values.get("selector", {}).items())),
         tolerations=tuple(

@@ -140,7 +140,7 @@ def test_a_model_is_registered_and_its_files_come_back_from_outside(
 
 
 def test_the_model_registry_answers_to_its_own_names_alone(cluster: RealCluster):
-    address = f"{cluster.addresses['mlflow']}/version"
+    address = f"{cluster.addresses['mlflow']}/api/2.0/mlflow/registered-models/search"
     assert [fetch(address)[0], fetch(address, Host="attacker.example")[0]] == [200, 403]
 
 
@@ -260,9 +260,16 @@ def test_a_queues_quota_holds(cluster: RealCluster):
 
 
 def test_a_container_that_asks_for_too_much_is_refused(cluster: RealCluster):
-    pod = json.dumps(a_pod(name="too-large", cpu="17"))
+    asked = {"requests": {"cpu": "1", "memory": "65Gi"}, "limits": {"memory": "65Gi"}}
+    pod = json.dumps(a_pod(name="too-large", resources=asked))
     done = cluster.kubectl("create", "--dry-run=server", "-f", "-", given=pod, check=False)
-    assert "maximum cpu usage per Container is 16" in done.stderr
+    assert "maximum memory usage per Container is 64Gi, but limit is 65Gi" in done.stderr
+
+
+def test_a_container_gets_no_limit_of_cpu_that_it_did_not_ask_for(cluster: RealCluster):
+    words = ("create", "--dry-run=server", "-o", "json", "-f", "-")
+    created = json.loads(cluster.kubectl(*words, given=json.dumps(a_pod(name="plain"))).stdout)
+    assert created["spec"]["containers"][0]["resources"]["limits"] == {"memory": "32Mi"}
 
 
 def test_a_run_leaves_its_log_in_the_store_and_itself_in_the_archive(cluster: RealCluster):

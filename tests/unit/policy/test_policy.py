@@ -54,6 +54,13 @@ def step(document: dict[str, Any], name: str = "start") -> dict[str, Any]:
     return next(template for template in document["spec"]["templates"] if template["name"] == name)
 
 
+def test_where_steps_share_a_core_each_reserves_its_part_of_it(tmp_path: Path):
+    """On a laptop of two cores, four steps that ask for nothing (one core each) would else follow one another."""
+    target = a_target(pools=(replace(CPU, shares=4),))
+    document, _ = judged(load(tmp_path, "@resources(cpu=2, memory=8192)" + TWO_STEPS), target)
+    assert step(document)["container"]["resources"]["requests"]["cpu"] == "500m"
+
+
 def test_the_smallest_pool_that_fits_is_chosen(tmp_path: Path):
     document, _ = judged(load(tmp_path, "@resources(cpu=2, memory=8192)" + TWO_STEPS))
     assert step(document)["nodeSelector"] == {"node": "cpu"}

@@ -160,6 +160,12 @@ class Wire:
         return response
 
     @property
+    def _away(self) -> str:
+        if self.access.context:
+            return "Run on this machine with `platform run`, or choose another environment with --env."
+        return "See `platform doctor`; on this machine's own cluster, `platform cluster status`."
+
+    @property
     def _where(self) -> str:
         return f"{self._name} at {self.access.server}"
 
@@ -173,7 +179,7 @@ class Wire:
             return Unclear(f"{self._where} was asked to {question.act} and did not answer ({_reason(error)})")
         return Unreachable(
             f"cannot reach {self._where} ({_reason(error)})",
-            fix="Run on this machine with `platform run`, or choose another environment with --env.",
+            fix=self._away,
         )
 
     def _refusal(self, status: int, said: dict[str, Any], act: str) -> PlatformError:
@@ -214,6 +220,9 @@ def _status(body: bytes) -> dict[str, Any]:
 
 def _reason(error: BaseException) -> str:
     """The innermost cause, in the system's words."""
+    if isinstance(error, urllib3.exceptions.ProtocolError) and "chunk" in str(error):
+        # An answer without its end; the innermost words are those of a parser.
+        return "connection closed"
     cause: BaseException = error
     while isinstance(inner := cause.__cause__ or cause.__context__ or _argument(cause), BaseException):
         cause = inner

@@ -20,7 +20,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a file, Python sees this folder only
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from tools.compile import build_family, drop_build_cache, home_of  # the path above comes first
+from tools.compile import build_family, drop_go_caches, home_of  # the path above comes first
 from tools.pins import TOOLS, Family, read_families, tools_of
 
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not names:
         parser.error("name a tool, or say --all or --list")
     sys.stdout.writelines(f"{path}\n" for path in build_all(names).values())
-    drop_build_cache(families)
+    drop_go_caches(families)
 
 
 def _line(family: Family, tool: str) -> str:

@@ -4,8 +4,8 @@ Build pinned Go tools, each once, into a cache outside the repository.
 In: families (pins.py) and the names that are wanted. Out: the paths of the binaries.
 
 Processes that build at once wait for each other, and a binary appears whole or not at all. Upstream files that a family
-shares appear beside its binaries, before them. The compiler's own cache is one of ours, so that it can be thrown away
-when everything is built, and nobody else's is touched.
+shares appear beside its binaries, before them. Go's caches are ones of ours, so that they can be thrown away when
+everything is built, and nobody else's are touched.
 """
 
 from __future__ import annotations
@@ -69,15 +69,21 @@ def size_of(folder: Path) -> str:
     return f"{total / 1e9:.1f} GB"
 
 
-def drop_build_cache(families: dict[str, Family]) -> None:
-    """Throw the compiler's cache away once every tool is built, unless PLATFORM_KEEP_GO_CACHE or GOCACHE is set."""
-    folder = _build_cache()
-    if os.environ.get("PLATFORM_KEEP_GO_CACHE") or os.environ.get("GOCACHE") or not folder.exists():
+def drop_go_caches(families: dict[str, Family]) -> None:
+    """
+    Throw away what compiling left, several gigabytes, once every tool is built.
+
+    Nothing is dropped that the user chose (GOCACHE, GOMODCACHE), while another process compiles, or where
+    PLATFORM_KEEP_GO_CACHE is set.
+    """
+    if os.environ.get("PLATFORM_KEEP_GO_CACHE"):
         return
-    if all((home_of(family) / tool).exists() for family in families.values() for tool in family.tools):
-        size = size_of(folder)
-        say(f"everything is built; dropping the compiler's cache of {size} (PLATFORM_KEEP_GO_CACHE=1 keeps it)")
-        shutil.rmtree(folder)
+    ours = [folder for name, folder in _go_caches().items() if not os.environ.get(name) and folder.exists()]
+    if ours and all((home_of(family) / tool).exists() for family in families.values() for tool in family.tools):
+        with contextlib.suppress(BlockingIOError), _using_go_caches(fcntl.LOCK_EX | fcntl.LOCK_NB):
+            for folder in ours:
+                say(f"everything is built; dropping {folder} of {size_of(folder)} (PLATFORM_KEEP_GO_CACHE=1 keeps it)")
+                shutil.rmtree(folder)
 
 
 def _compile(family: Family, names: list[str], home: Path) -> None:
@@ -139,18 +145,36 @@ def _module_folder(family: Family) -> Path:
 
 def _go(arguments: list[str], folder: Path) -> str:
     # CGO: one static file. GOWORK: no workspace of the user takes part.
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": TOOLCHAIN, "GOWORK": "off"}
-    environment["GOCACHE"] = os.environ.get("GOCACHE") or str(_build_cache())
+    # modcacherw: what is ours can be thrown away like any folder.
+    environment = {
+        **os.environ,
+        **{name: str(path) for name, path in _go_caches().items()},
+        "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": TOOLCHAIN,
+        "GOWORK": "off",
+        "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -modcacherw".strip(),
+    }
     command = [_compiler(), *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    with _using_go_caches(fcntl.LOCK_SH):
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         last = "\n".join(done.stderr.splitlines()[-LAST_LINES:])
         raise SystemExit(f"{' '.join(command)} in {folder} ended with {done.returncode}:\n{last}")
     return done.stdout
 
 
-def _build_cache() -> Path:
-    return cache_home() / "go-build"
+def _go_caches() -> dict[str, Path]:
+    """Return Go's two caches, the compiler's and that of modules, by the variables that name them."""
+    ours = {"GOCACHE": cache_home() / "go-build", "GOMODCACHE": cache_home() / "go-modules"}
+    return {name: Path(os.environ.get(name) or folder) for name, folder in ours.items()}
+
+
+@contextlib.contextmanager
+def _using_go_caches(how: int) -> Iterator[None]:
+    cache_home().mkdir(parents=True, exist_ok=True)
+    with (cache_home() / "go.lock").open("w") as lock:
+        fcntl.flock(lock, how)
+        yield
 
 
 def _compiler() -> str:

@@ -25,7 +25,7 @@ if __name__ == "__main__":  # run as a file, Python sees this folder only
 
 from tools.build import build_all  # the path above comes first
 from tools.catalogue import Image, control_plane_images, platform_images
-from tools.compile import cache_home, drop_build_cache, locked, say
+from tools.compile import cache_home, drop_go_caches, locked, say
 from tools.docker import load_image, present_images, remove_images
 from tools.kind_node import PROGRAMS, make_node, node_reference
 from tools.layers import layers_of
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     known = references(families)
     built = known if chosen.list else build_images(families, chosen.names or list(known))
     if not chosen.list:
-        drop_build_cache(families)
+        drop_go_caches(families)
     sys.stdout.write(f"{json.dumps(built, indent=2)}\n")
 
 

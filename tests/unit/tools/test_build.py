@@ -1,8 +1,8 @@
 """Tools are built once per pin, whole or not at all, also where two processes want one at the same time."""
 
+import fcntl
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,8 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "go.sum").write_text("")
     (folder / "main.go").write_text(PROGRAM)
     monkeypatch.setattr(tool_build, "TOOLS", folder.parent)
+    # the real toolchain may have to be fetched; this program compiles with any
+    monkeypatch.setattr(tool_compile, "TOOLCHAIN", "local")
     # Go keeps its compiled standard library below the same folder; without it every build takes half a minute.
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     monkeypatch.setenv("GOCACHE", os.environ.get("GOCACHE") or str(caches / "go-build"))
@@ -97,44 +99,46 @@ def test_the_list_says_what_is_built(tools: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out.split() == ["hello", "hello", "built"]
 
 
-@pytest.mark.parametrize(("keep", "left"), [("", False), ("1", True)], ids=["dropped", "kept on request"])
-def test_the_compilers_cache_goes_when_everything_is_built(
-    tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, left: bool
-) -> None:
+@pytest.fixture
+def caches(tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """What compiling left, where the user has chosen no folder for it and everything is built."""
     tool_build.build("hello")
     monkeypatch.delenv("GOCACHE")
-    monkeypatch.setenv("PLATFORM_KEEP_GO_CACHE", keep)
-    cache = tmp_path / "cache" / "platform" / "go-build"
-    cache.mkdir()
+    monkeypatch.delenv("GOMODCACHE", raising=False)
+    monkeypatch.delenv("PLATFORM_KEEP_GO_CACHE", raising=False)
+    folders = [tmp_path / "cache" / "platform" / name for name in ("go-build", "go-modules")]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "something").write_text("x")
+    return folders
+
+
+def test_gos_caches_go_when_everything_is_built(tools: Path, caches: list[Path]) -> None:
     tool_build.main(["--all"])
-    assert cache.exists() == left
+    assert [folder.exists() for folder in caches] == [False, False]
 
 
-def test_the_compilers_cache_stays_while_a_tool_is_missing(
-    tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_gos_caches_stay_while_a_tool_is_missing(tools: Path, caches: list[Path]) -> None:
+    tool_build.build("hello").unlink()
+    tool_compile.drop_go_caches(read_families(tools))
+    assert [folder.exists() for folder in caches] == [True, True]
+
+
+def test_gos_caches_stay_on_request(tools: Path, caches: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLATFORM_KEEP_GO_CACHE", "1")
+    tool_build.main(["--all"])
+    assert [folder.exists() for folder in caches] == [True, True]
+
+
+def test_a_cache_that_the_user_chose_is_the_users(
+    tools: Path, caches: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("GOCACHE")
-    cache = tmp_path / "cache" / "platform" / "go-build"
-    cache.mkdir(parents=True)
-    tool_compile.drop_build_cache(read_families(tools))
-    assert cache.exists()
+    monkeypatch.setenv("GOMODCACHE", str(caches[1]))
+    tool_build.main(["--all"])
+    assert [folder.exists() for folder in caches] == [False, True]
 
 
-def test_processes_that_build_at_once_build_once(tools: Path) -> None:
-    code = (
-        "import pathlib, sys; from tools import build, compile; build.TOOLS = pathlib.Path(sys.argv[1])\n"
-        "compiled = []; compile_ = compile._compile\n"
-        "compile._compile = lambda *a: (compiled.append(1), compile_(*a))\n"
-        "build.build('hello'); print(len(compiled))"
-    )
-    command = [sys.executable, "-c", code, str(tools)]
-    started = [
-        subprocess.Popen(command, cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, text=True) for _ in range(3)
-    ]
-    assert sorted(process.communicate()[0].strip() for process in started) == ["0", "0", "1"]
-
-
-def test_a_folder_without_a_tool_line_is_named(tools: Path) -> None:
-    (tools / "hello" / "go.mod").write_text("module platform/tools/hello\n")
-    with pytest.raises(SystemExit, match=r"hello/go.mod has no line `tool <package>`"):
-        tool_build.build("hello")
+def test_gos_caches_stay_while_another_process_compiles(tools: Path, caches: list[Path]) -> None:
+    with tool_compile._using_go_caches(fcntl.LOCK_SH):
+        tool_compile.drop_go_caches(read_families(tools))
+    assert [folder.exists() for folder in caches] == [True, True]

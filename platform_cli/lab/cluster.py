@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from platform_cli.errors import NotAllowed, NotFound, PlatformError, Unreachable
+from platform_cli.errors import NotAllowed, NotFound, PlatformError, Terminated, Unreachable
 from platform_cli.lab import images as image_store
 from platform_cli.lab.engine import NODE, Node, check_before_creating, check_engine, find_container, run
 from platform_cli.lab.parts import parts_of
@@ -42,7 +42,7 @@ class Workload:
 class Status:
     """
     Attributes:
-        state: `absent`, `foreign` (not made by this user's `up`), `stopped` or `running`.
+        state: `absent`, `foreign` (not made by this user's `up`), `unfinished`, `stopped` or `running`.
         workloads: what runs in it; empty unless it is running.
     """
 
@@ -98,8 +98,8 @@ def _bring_up(source: str, tell: Tell, folder: Folder) -> Change:
     try:
         state = state or _create(images["kind-node"], source, folder, tell)
         loaded, applied = _equip(state, folder, images, tell)
-    except BaseException as error:
-        if created and not isinstance(error, PlatformError) and folder.read():
+    except (KeyboardInterrupt, Terminated):
+        if created and folder.read():
             tell("interrupted: removing what was made")
             _remove(tell, folder)
         raise
@@ -113,8 +113,10 @@ def read_status(folder: Folder | None = None) -> Status:
     container, state = find_container(NODE), folder.read()
     if not container:
         return Status(state="absent")
-    if not state or state.container != container:
+    if not state or state.container not in ("", container):
         return Status(state="foreign")
+    if not state.container:
+        return Status(state="unfinished", source=state.source)
     if run(["docker", "inspect", "-f", "{{.State.Running}}", container]).strip() != "true":
         return Status(state="stopped", source=state.source)
     node = Node(container)

@@ -170,7 +170,7 @@ class Wire:
         return f"{self._name} at {self.access.server}"
 
     def _silence(self, error: urllib3.exceptions.HTTPError, question: Question) -> Unreachable:
-        if isinstance(error, urllib3.exceptions.SSLError):
+        if isinstance(error, urllib3.exceptions.SSLError) and "certificate" in str(error).lower():
             return Unreachable(
                 f"{self._where} is not the one that was expected ({_reason(error)})",
                 fix="The cluster may have been made anew; get its kubeconfig again.",

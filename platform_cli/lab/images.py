@@ -122,29 +122,22 @@ def build_arguments(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _pip_setting(name: str) -> str:
-    words = [sys.executable, "-m", "pip", "config", "get", f"global.{name}"]
-    words = words if _has_pip() else ["python3", "-m", "pip", "config", "get", f"global.{name}"]
+    # The interpreter below this virtual environment: uv's environments have no pip of their own.
+    words = [f"{sys.base_prefix}/bin/python3", "-m", "pip", "config", "get", f"global.{name}"]
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
-
-
-def _has_pip() -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec("pip") is not None
 
 
 def _pulled(tell: Tell) -> dict[str, str]:
     references: dict[str, str] = tomllib.loads((ROOT / "k8s/kind/images.toml").read_text(encoding="utf-8"))
     images = {}
     for name, reference in references.items():
-        tag = f"platform/{name}:public-{key_of([], reference)}"
-        if name == "kind-node":
-            tag = reference  # kind reads the version from it
-        if not _is_there(tag):
+        # The node's own tag is kept, which says its Kubernetes; no pod names it.
+        images[name] = reference if name == "kind-node" else f"platform/{name}:public-{key_of([], reference)}"
+        if not _is_there(images[name]):
             tell(f"pulling {reference}")
             run(["docker", "pull", "--quiet", reference])
-            run(["docker", "tag", reference, tag]) if tag != reference else None
-        images[name] = tag
+            if images[name] != reference:
+                run(["docker", "tag", reference, images[name]])
     return images
 
 

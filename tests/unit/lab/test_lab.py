@@ -177,6 +177,13 @@ def test_a_build_gets_the_index_of_this_machine_and_nothing_where_there_is_none(
     }
 
 
+def test_the_index_of_pips_own_configuration_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "pip").mkdir()
+    (tmp_path / "pip" / "pip.conf").write_text("[global]\nindex-url = https://index.example/simple\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert build_arguments({})["PIP_INDEX_URL"] == "https://index.example/simple"
+
+
 def test_a_port_that_is_taken_is_named_before_anything_is_made():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

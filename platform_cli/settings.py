@@ -17,6 +17,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -141,8 +142,13 @@ def find_file(start: Path) -> Path | None:
 
 
 def _sections(file: Path | None) -> dict[str, dict[str, Any]]:
-    if file is None:
-        return {}
+    return {} if file is None else _read(file, file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _read(file: Path, changed: int) -> dict[str, dict[str, Any]]:
+    """A command asks for its section several times; `changed` lets a file that was written meanwhile be read again."""
+    del changed
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -15,6 +15,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,7 +93,11 @@ def submit(order: Order, settings: Settings) -> Submission:
     argo = ArgoServer.of(settings, cluster)
     plan = _Plan(cluster, argo, flow, changed, as_of)
     name = plan.name()
-    found = plan.find(name, settings)
+    with ThreadPoolExecutor(max_workers=1) as aside:
+        # What the cluster has is asked for while the run is looked for: both are waits for somebody else.
+        facts = aside.submit(gather, cluster)
+        template = aside.submit(plan.template)
+        found = plan.find(name, settings)
     if found and order.again:
         name = next(each for n in range(2, _MOST_AGAIN) if not plan.find(each := plan.name(n), settings))
         found = None
@@ -105,20 +110,20 @@ def submit(order: Order, settings: Settings) -> Submission:
 
     if found:
         return answer(found.state, found.workflow)
-    never = why_never(flow.template, gather(cluster))
+    never = why_never(flow.template, facts.result())
     if never:
         raise NotAllowed(f"{flow.file} could never run here: {never[0]}", fix="\n  ".join(never[1:]))
     workflow = plan.workflow(name, _labels(flow, as_of, settings.owner), str(commit))
     if order.dry_run:
         cluster.create_workflow(workflow, dry_run=True)
         return answer("checked")
-    template = plan.bring_code_and_template(settings)
+    kept_for = template.result() or plan.bring_code_and_template(settings)
     try:
         workflow = _create(cluster, workflow)
     except AlreadyExists:
         # Somebody was faster with the same work: theirs is the run.
         return answer("running", cluster.get_workflow(name))
-    cluster.keep_for(template, workflow)
+    cluster.keep_for(kept_for, workflow)
     return answer("created", workflow)
 
 
@@ -170,21 +175,23 @@ class _Plan:
         }
         return {"apiVersion": ARGO, "kind": "Workflow", "metadata": metadata, "spec": spec}
 
-    def bring_code_and_template(self, settings: Settings) -> Document:
-        """Upload and apply, unless the cluster has this very template, which came after its code."""
-        template = self._flow.template
+    def template(self) -> Document | None:
+        """The very template that is wanted, where the cluster has it; it came after its code."""
+        wanted = self._flow.template["metadata"]
         try:
-            there = self._cluster.get_template(template["metadata"]["name"])
-            if there["metadata"].get("annotations", {}).get(DIGEST) == template["metadata"]["annotations"][DIGEST]:
-                return there
+            there = self._cluster.get_template(wanted["name"])
         except NotFound:
-            pass
+            return None
+        return there if there["metadata"].get("annotations", {}).get(DIGEST) == wanted["annotations"][DIGEST] else None
+
+    def bring_code_and_template(self, settings: Settings) -> Document:
+        """Upload the package, then apply the template."""
         from platform_cli.store import open_store
 
         store = open_store(self._flow.store, s3_endpoint=settings.s3_endpoint)
         with suppress(AlreadyExists):  # its name is its content's hash
             store.create(self._flow.package.name, self._flow.package.body)
-        applied = self._cluster.apply(template)
+        applied = self._cluster.apply(self._flow.template)
         # Argo's controller reads templates from a watch of its own, and ends a run whose template it has not seen yet.
         time.sleep(_TEMPLATE_SEEN_SECONDS)
         return applied

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +46,7 @@ class Facts:
 
 
 def gather(cluster: Cluster) -> Facts:
-    """Ask for everything at once; six small lists."""
+    """Ask for six small lists."""
     questions: tuple[Callable[[], list[Document]], ...] = (
         cluster.nodes,
         cluster.quotas,
@@ -56,8 +55,7 @@ def gather(cluster: Cluster) -> Facts:
         lambda: cluster.all_of("ServiceAccount"),
         cluster.node_pools,
     )
-    with ThreadPoolExecutor(max_workers=3) as threads:
-        nodes, quotas, limit_ranges, classes, accounts, node_pools = threads.map(_allowed, questions)
+    nodes, quotas, limit_ranges, classes, accounts, node_pools = map(_allowed, questions)
     return Facts(
         nodes=nodes,
         quotas=quotas,

@@ -23,7 +23,7 @@ def any_below(endpoint: str, bucket: str, prefix: str) -> bool | None:
     from botocore.session import Session
 
     try:
-        credentials = Session().get_credentials()
+        credentials = Session(include_builtin_handlers=False).get_credentials()
         if credentials is None:
             return None
         query = f"list-type=2&max-keys=1&prefix={quote(prefix, safe='')}"

@@ -5,6 +5,7 @@ In: names of tools, as the `tool` lines of */go.mod beside this file end. Out: t
 
     python tools/build.py versitygw
     python tools/build.py --all
+    python tools/build.py --files argo
     python tools/build.py --list
 
 Each is built once per machine and pin; the second call builds nothing.
@@ -20,7 +21,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a file, Python sees this folder only
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from tools.compile import build_family, drop_go_caches, home_of  # the path above comes first
+from tools.compile import build_family, drop_go_caches, files_of, home_of  # the path above comes first
 from tools.pins import TOOLS, Family, read_families, tools_of
 
 
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Build pinned Go tools, each once, and print their paths.")
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--all", action="store_true", help="every tool of every family")
+    parser.add_argument("--files", action="store_true", help="where upstream's files of these tools lie; build nothing")
     parser.add_argument("--list", action="store_true", help="say what there is; build nothing")
     chosen = parser.parse_args(arguments)
     families = read_families(TOOLS)
@@ -61,6 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = list(tools_of(families)) if chosen.all else chosen.names
     if not names:
         parser.error("name a tool, or say --all or --list")
+    if chosen.files:
+        owners = tools_of(families)
+        sys.stdout.writelines(f"{files_of(owners[name])}\n" for name in names)
+        return
     sys.stdout.writelines(f"{path}\n" for path in build_all(names).values())
     drop_go_caches(families)
 

@@ -48,6 +48,16 @@ def build_family(family: Family, names: list[str]) -> dict[str, Path]:
     return binaries
 
 
+def files_of(family: Family) -> Path:
+    """Return where the upstream files of a family lie, unpacked now where the cache has none; builds nothing."""
+    home = home_of(family)
+    share = home / "share"
+    if not all((share / path).exists() for path in family.share):
+        with locked(home):
+            _share(family, home)
+    return share
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder, made where there is none, against other processes that build the same."""
@@ -126,9 +136,12 @@ def _patched_copy(family: Family, home: Path) -> Path:
 
 def _share(family: Family, home: Path) -> None:
     for path in family.share:
-        destination = home / "share" / path
-        shutil.rmtree(destination, ignore_errors=True)
-        _copy_tree(_module_folder(family) / path, destination)
+        destination, incoming = home / "share" / path, home / "share" / f"incoming-{os.getpid()}"
+        for folder in (destination, incoming):
+            shutil.rmtree(folder, ignore_errors=True)
+        _copy_tree(_module_folder(family) / path, incoming)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        incoming.rename(destination)
 
 
 def _copy_tree(source: Path, destination: Path) -> None:

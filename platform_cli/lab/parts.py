@@ -113,8 +113,8 @@ def _apply_gpu(node: Node, images: Mapping[str, str]) -> None:
 
 
 def _upstream(program: str, folder: str) -> Path:
-    """Where a tool's own files lie: beside its binary, of exactly its version."""
-    return Path(tool("build.py", program)).parent / "share" / folder
+    """Where upstream's files of a tool lie, of exactly the version that tools/ pins."""
+    return Path(tool("build.py", "--files", program)) / folder
 
 
 def _rendered(

@@ -45,6 +45,18 @@ def test_the_second_call_builds_nothing(tools: Path, monkeypatch: pytest.MonkeyP
     assert tool_build.build("hello") == first
 
 
+def test_upstreams_files_are_there_without_a_build(tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tools / "hello" / "build.toml").write_text('share = ["manifests"]\n')
+    upstream = tools.parent / "module"
+    (upstream / "manifests").mkdir(parents=True)
+    (upstream / "manifests" / "a.yaml").write_text("kind: A")
+    monkeypatch.setattr(tool_compile, "_module_folder", lambda _: upstream)
+    family = read_families(tools)["hello"]
+    files = tool_compile.files_of(family)
+    assert (files / "manifests" / "a.yaml").read_text() == "kind: A"
+    assert not (files.parent / "hello").exists()
+
+
 def test_another_pin_is_another_binary(tools: Path) -> None:
     first = tool_build.build("hello")
     pin = tools / "hello" / "go.mod"

@@ -79,7 +79,7 @@ def bring_up(source: str, tell: Tell, folder: Folder | None = None) -> Change:
     began = time.monotonic()
     folder = folder or Folder()
     check_engine()
-    with folder.locked():
+    with folder.locked(tell):
         change = _bring_up(source, tell, folder)
     return replace(change, seconds=round(time.monotonic() - began, 1))
 
@@ -131,7 +131,7 @@ def take_down(tell: Tell, folder: Folder | None = None) -> bool:
     """Remove the cluster and what this user's folder says of it; false where there was none."""
     folder = folder or Folder()
     check_engine()
-    with folder.locked():
+    with folder.locked(tell):
         if _ours(folder) is None:
             return False
         _remove(tell, folder)

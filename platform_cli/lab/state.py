@@ -13,7 +13,7 @@ import fcntl
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -74,11 +74,15 @@ class Folder:
         self._write("credentials", f"[platform-{ENVIRONMENT}]\n{key}region = us-east-1\n")
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Let one command at a time change the cluster; the second waits for the first."""
+    def locked(self, tell: Callable[[str], None]) -> Iterator[None]:
+        """Let one command at a time change the cluster; the second says so and waits for the first."""
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (self.path / "lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                tell("waiting for another `platform cluster` that is at work")
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def clear(self) -> None:

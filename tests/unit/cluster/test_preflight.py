@@ -161,6 +161,10 @@ def test_the_reason_is_one_sentence(template: dict, known: Facts, reason: str):
                 {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}])]), id="a-node-cordoned-for-now",
         ),
         pytest.param(
+            a_template(), facts(nodes=[a_node(spec__taints=[{"key": "spot", "effect": "PreferNoSchedule"}])]),
+            id="a-taint-that-only-asks",
+        ),
+        pytest.param(
             a_template(memory="3Gi"),
             facts(quotas=[a_quota({"limits.memory": "2Gi"}, scopeSelector={"matchExpressions": [
                 {"scopeName": "PriorityClass", "operator": "In", "values": ["platform-production"]}]})]),

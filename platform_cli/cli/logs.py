@@ -42,6 +42,7 @@ def command(word: str, place: str, follow: bool, as_json: bool, **wishes: Any) -
     from platform_cli.cli.remote import Remote
     from platform_cli.records.run import LogLine
     from platform_cli.runs.logs import Choice, StepLine, merged
+    from platform_cli.runs.workflow import is_in_a_fan_out
 
     remote = Remote(current_settings())
     wanted = _filter(wishes["since"], wishes["grep"])
@@ -59,8 +60,7 @@ def command(word: str, place: str, follow: bool, as_json: bool, **wishes: Any) -
         from platform_cli.cli.follow import detachable
 
         with detachable(found.run.name):
-            step = found.run.step(place.partition("-")[0])
-            several = step is None or step.width > 1
+            several = not place or is_in_a_fan_out(found.workflow, place.partition("-")[0])
             _print((each for each in sources.follow(choice, tail) if wanted(each.line)), as_json, several=several)
         return
     logs = sources.read(choice)

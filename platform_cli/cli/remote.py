@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from platform_cli.errors import NotFound, PlatformError, SettingsError
 from platform_cli.names import LABEL_PREFIX, flow_slug
 from platform_cli.runs.values import Run, State
-from platform_cli.runs.workflow import read_workflow
+from platform_cli.runs.workflow import read_workflow, templates_of
 
 if TYPE_CHECKING:
     from platform_cli.cluster import ArgoServer, Cluster
@@ -43,6 +43,7 @@ class Remote:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._templates: dict[str, Document] = {}
 
     @cached_property
     def is_local(self) -> bool:
@@ -109,7 +110,18 @@ class Remote:
         return document
 
     def read(self, document: Document) -> Found:
+        """Read a Workflow; of one at which the controller has not looked yet, the steps stand in its template."""
+        spec = document.get("spec") or {}
+        name = (spec.get("workflowTemplateRef") or {}).get("name", "")
+        if name and not templates_of(document):
+            with suppress(PlatformError):
+                document = {**document, "spec": {**self._template(name), **spec}}
         return Found(run=read_workflow(document, now=time.time()), workflow=document)
+
+    def _template(self, name: str) -> Document:
+        if name not in self._templates:
+            self._templates[name] = self.cluster.get_template(name)["spec"]
+        return self._templates[name]
 
     def runs(self, *, flow: str = "", since: float = 0.0, most: int = 0, exact: bool = False) -> Iterator[Run]:
         """

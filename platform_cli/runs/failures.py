@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from platform_cli.runs.values import Attempt, Run, StepRun
+from platform_cli.runs.values import Attempt, Run, State, StepRun
 from platform_cli.runs.words import Trouble, in_words
 from platform_cli.runs.workflow import flow_file_of, seconds_of, step_of, step_templates
 
@@ -26,6 +26,7 @@ ROOM_FIX = "Ask for less with @resources, or see who holds what: platform queue"
 IMAGE_FIX = "Build the image and make it known to the environment, or name another with @kubernetes(image=...)"
 MISSING_FIX = "Make it in the namespace, or take it out of the step."
 _SHOWN_LINES = 14
+_LONGEST_LINE = 400
 
 
 class Kind(StrEnum):
@@ -122,7 +123,8 @@ def about(
     step: StepRun, attempt: Attempt, kind: Kind, what: str, lines: Sequence[str] = (), fix: str = ""
 ) -> Verdict:  # fmt: skip
     """A verdict about one attempt; `what` goes on where its address ends."""
-    evidence = tuple(dict.fromkeys(line for line in lines if line and line.strip()))
+    shown = (line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}..." for line in lines if line.strip())
+    evidence = tuple(dict.fromkeys(shown))
     return Verdict(
         kind=kind, sentence=f"step {step.name}{attempt.path} {what}".rstrip("."), evidence=evidence, fix=fix,
         step=step.name, path=attempt.path, attempt=attempt.number,
@@ -187,7 +189,8 @@ def _never_started(case: _Case) -> Verdict | None:
     said = [f"{each.get('reason', '')}: {each.get('message', '')}" for each in waits if each]
     said += [attempt.said, *reversed(evidence.happened(attempt, "Failed", "FailedScheduling", "FailedMount"))]
     scheduled = any(evidence.happened(attempt, "Scheduled", "Started"))
-    for text in said:
+    # Of several messages about an image the longest says which one, and why.
+    for text in sorted(said, key=lambda text: (in_words(text).trouble is Trouble.IMAGE, len(text)), reverse=True):
         words = in_words(text)
         what, lines = f"never started: {words.text}", (*asks(evidence, attempt), text)
         match words.trouble:
@@ -207,11 +210,12 @@ def _out_of_memory(case: _Case) -> Verdict | None:
     used = int(case.told.figures.get("peak_memory_bytes", 0))
     asked = case.memory or "an amount that nobody knows"
     took = f"used {used / 2**20:.0f} MiB" if used else "wanted more"
+    then = "" if case.run.state is State.SUCCEEDED else f"; then {case.again}"
     return case.says(
         Kind.OUT_OF_MEMORY,
         f"ran out of memory: it asked for {asked} and {took}",
         (*case.tail, case.attempt.said),
-        f"Ask for more with @resources(memory=...) on step {case.step.name}; then {case.again}",
+        f"Ask for more with @resources(memory=...) on step {case.step.name}{then}",
     )
 
 
@@ -221,6 +225,8 @@ def _timeout(case: _Case) -> Verdict | None:
     if not own and not re.search(pattern, f"{case.attempt.said} {case.status.get('reason', '')}"):
         return None
     seconds = (case.attempt.ended or 0.0) - case.attempt.began
+    if own:
+        seconds = float(case.told.figures.get("code_seconds", seconds))
     limit = "its @timeout" if own else "the deadline of its queue, or of the run,"
     return case.says(
         Kind.TIMEOUT,

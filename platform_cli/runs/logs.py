@@ -24,6 +24,7 @@ from platform_cli.runs.values import Attempt, Run, State, StepRun
 
 # What argoexec writes between a step's lines: logfmt or JSON, always with this field; and last, how the process ended.
 # Source: argo-workflows v4.0.2, cmd/argoexec/commands/root.go
+_GOES_ON = re.compile(r'time="?\d{4}-\d\d-\d\dT[^ ]+ level=\w+ msg="sub-process exited".* argo=true\b.*$')
 _LAST = re.compile(r"Error: (exit status \d+|signal: .+)")
 _ARGOEXEC = re.compile(r'time="?\d{4}-\d\d-\d\dT[^ ]+ level=\w+ msg=.* argo=true\b.*|\{"time":"[^"]+".*"argo":true.*\}')
 
@@ -148,7 +149,8 @@ def read_pod_lines(raw: Iterable[str]) -> Iterator[LogLine]:
             # A step's own line after all: something came behind it.
             yield held
             held = None
-        line = LogLine(time=time, text=text)
+        # A step's last line may have no end; argoexec then goes on in it.
+        line = LogLine(time=time, text=_GOES_ON.sub("", text))
         if _LAST.fullmatch(text):
             held = line
         else:

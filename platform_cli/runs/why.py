@@ -81,9 +81,12 @@ def _of_step(run: Run, step: StepRun, evidence: Evidence) -> Verdict:
     if step.state in (State.SUCCEEDED, State.REUSED):
         return Verdict(kind=Kind.SUCCEEDED, sentence=f"step {step.name} succeeded", step=step.name)
     if step.attempts:
+        before = (explain_failure(run, step, failed[-1], evidence).sentence,) if failed else ()
+        again = f" again, after {len(failed)} attempt{'s' if len(failed) > 1 else ''} that failed" if failed else ""
         return Verdict(
-            kind=Kind.RUNNING, sentence=f"step {step.name} is running", fix=logs_of(run, step), step=step.name
-        )
+            kind=Kind.RUNNING, sentence=f"step {step.name} is running{again}", evidence=before,
+            fix=logs_of(run, step), step=step.name,
+        )  # fmt: skip
     first = first_failure(run)
     if first and run.is_over:
         cause = explain_failure(run, *first, evidence)

@@ -43,7 +43,9 @@ _REASONS = (
     (r"Too many pods", "{n} full of pods"),
     (r"node\(s\) had volume node affinity conflict", "{n} without its volume"),
 )
-_IMAGE = re.compile(r"(ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName|ImageInspectError)\b")
+_IMAGE = re.compile(
+    r"(ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName|ImageInspectError|Failed to pull image)\b"
+)
 _IMAGE_NAME = re.compile(r'(?:image|to pull image|pulling image|apply default image tag) "([^"]+)"')
 _QUOTA = re.compile(r"exceeded quota: ([^,]+), requested: (.+?), used: (.+?), limited: ([^\n]+)")
 _MISSING = re.compile(r'(secret|configmap) "([^"]+)" not found')

@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from platform_cli.graph.address import run_id, task_id
@@ -95,6 +96,14 @@ def flow_file_of(document: Document) -> str:
     return ""
 
 
+def is_in_a_fan_out(document: Document, step: str) -> bool:
+    """Whether a step stands inside a foreach, and so may have several tasks; it need not have begun."""
+    spec = (document.get("status") or {}).get("storedWorkflowTemplateSpec") or document.get("spec") or {}
+    entry: Document = next((each for each in templates_of(document) if each["name"] == spec.get("entrypoint")), {})
+    outside = {task.get("template") for task in (entry.get("dag") or {}).get("tasks") or []}
+    return not any(template["name"] in outside for template in step_templates(document) if step_of(template) == step)
+
+
 def parameters_of(document: Document) -> dict[str, str]:
     """What the run was given, defaults included."""
     stored = (document.get("status") or {}).get("storedWorkflowTemplateSpec") or {}
@@ -138,12 +147,21 @@ class _Tree:
                 passed_by += 1
                 continue
             width += 1
-            attempts += self._attempts(node)
+            attempts += self._over(self._attempts(node)) if over else self._attempts(node)
         attempts.sort(key=lambda attempt: (attempt.began, attempt.task_id, attempt.number))
         skipped = not attempts and (over or passed_by > 0)
         return StepRun(
             name=step_of(template), width=max(width, 0 if skipped else 1), attempts=tuple(attempts), skipped=skipped
         )
+
+    @staticmethod
+    def _over(attempts: Iterator[Attempt]) -> Iterator[Attempt]:
+        """Of a run that is over nothing runs or waits, though a run that was stopped leaves nodes that say so."""
+        for attempt in attempts:
+            if attempt.state is State.RUNNING:
+                yield replace(attempt, state=State.FAILED, ended=attempt.began)
+            elif attempt.state is not State.PENDING or not attempt.number:
+                yield replace(attempt, state=State.FAILED) if attempt.state is State.PENDING else attempt
 
     def _of(self, template: str) -> Iterator[dict[str, Any]]:
         """A template's tasks: nodes that stand for themselves, not for one try of another node."""

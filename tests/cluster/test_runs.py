@@ -13,7 +13,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,22 +67,6 @@ TROUBLE = """
 
     if __name__ == "__main__":
         Trouble()
-"""
-WIDE = """
-    from metaflow import FlowSpec, resources, step
-
-    class Wide(FlowSpec):
-        @resources(cpu=CORES, memory=256)
-        @step
-        def start(self):
-            self.next(self.end)
-
-        @step
-        def end(self):
-            pass
-
-    if __name__ == "__main__":
-        Wide()
 """
 HASTY = """
     import time
@@ -153,6 +137,7 @@ class Laptop:
     folder: Path
     owner: str
     names: dict[str, str] = field(default_factory=dict)
+    stories: dict[str, Future[dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -194,27 +179,29 @@ def laptop(cluster: RealCluster, tmp_path_factory: pytest.TempPathFactory) -> It
     """All runs of this module, begun together; those that would wait for ever are stopped at the end."""
     folder = tmp_path_factory.mktemp("project")
     shutil.copy(ROOT / "platform.toml", folder)
-    cores = cluster.get("nodes", "platform-control-plane")["status"]["allocatable"]["cpu"]
-    for name, text in {"trouble": TROUBLE, "wide": WIDE, "hasty": HASTY, "talk": TALK}.items():
+    for name, text in {"trouble": TROUBLE, "hasty": HASTY, "talk": TALK}.items():
         (folder / "flows" / name).mkdir(parents=True)
-        source = textwrap.dedent(text).replace("CORES", str(min(int(cores), 2)))
-        (folder / "flows" / name / "flow.py").write_text(source)
+        (folder / "flows" / name / "flow.py").write_text(textwrap.dedent(text))
     laptop = Laptop(folder, f"runs-{uuid.uuid4().hex[:6]}")
     # The first one brings package and template, which the others then find.
     laptop.names["exception"] = laptop.submit("trouble", "-p", "how=exception")
     with ThreadPoolExecutor(3) as pool:
         ways = ("contract", "memory", "slow", "once", "well")
         tasks = {how: pool.submit(laptop.submit, "trouble", "-p", f"how={how}") for how in ways}
-        tasks |= {flow: pool.submit(laptop.submit, flow) for flow in ("wide", "hasty", "talk")}
+        tasks |= {flow: pool.submit(laptop.submit, flow) for flow in ("hasty", "talk")}
         laptop.names |= {name: task.result() for name, task in tasks.items()}
     laptop.names |= {
-        "deadline": crafted(laptop, "deadline", given="slow", spec={"activeDeadlineSeconds": 20}),
+        "deadline": crafted(laptop, "deadline", given="slow", spec={"activeDeadlineSeconds": 60}),
         "image": crafted(laptop, "image", change=with_an_image_that_is_nowhere),
+        "room": crafted(laptop, "room", change=with_a_pool_that_has_no_node),
         "omitted": crafted(laptop, "omitted", change=with_an_end_that_is_never_reached),
     }
-    yield laptop
-    for name in laptop.names.values():
-        laptop.say("stop", name, "--now")
+    with ThreadPoolExecutor(4) as pool:
+        for story in (a_retry, a_step_anew, a_resume, a_log):
+            laptop.stories[story.__name__] = pool.submit(story, laptop, cluster)
+        yield laptop
+        for name in laptop.names.values():
+            laptop.say("stop", name, "--now")
 
 
 def crafted(
@@ -246,6 +233,12 @@ def crafted(
     }
     remote.cluster.create_workflow(run)
     return about["name"]
+
+
+def with_a_pool_that_has_no_node(spec: dict[str, Any]) -> None:
+    for template in spec["templates"]:
+        if "container" in template:
+            template["nodeSelector"] = {"platform.dev/pool": "nowhere"}
 
 
 def with_an_image_that_is_nowhere(spec: dict[str, Any]) -> None:
@@ -310,10 +303,10 @@ def test_what_ran_out_of_memory_succeeds_with_more_and_says_so(laptop: Laptop):
 
 
 def test_what_finds_no_room_says_what_is_missing(laptop: Laptop):
-    verdict = waiting(laptop, "wide", "unschedulable")
-    assert "too little cpu free" in verdict["sentence"]
-    assert "0/" in " ".join(verdict["evidence"])
-    assert "too little cpu free" in laptop.say("status", laptop.names["wide"]).stdout
+    verdict = waiting(laptop, "room", "unschedulable")
+    assert "not of the pool it asks for" in verdict["sentence"]
+    assert verdict["evidence"][0].endswith("memory 256Mi")
+    assert "not of the pool it asks for" in laptop.say("status", laptop.names["room"]).stdout
 
 
 def test_an_image_that_is_nowhere_is_named(laptop: Laptop):
@@ -360,69 +353,96 @@ def client(laptop: Laptop, name: str, code: str) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_the_button_of_argos_page_gives_right_artifacts_and_so_does_the_verb(laptop: Laptop):
-    """Both send one request; a step that had succeeded is kept, the one that failed is a new attempt."""
+FACTS = "run.successful, run['start'].task.data.token, run['end'].task.data.token, run['end'].task.current_attempt"
+
+
+def a_retry(laptop: Laptop, _: RealCluster) -> dict[str, Any]:
     name = ended(laptop, "once")
     token = client(laptop, name, "run['start'].task.data.token")
     document = laptop.asked("retry", name)
-    assert (document["run"], document["epoch"]) == (name, 0)
-    run = laptop.until(lambda run: run.is_over and run.state is State.SUCCEEDED, name)
-    assert run.state is State.SUCCEEDED
-    facts = "run.successful, run['start'].task.data.token, run.data.attempt, run['start'].task.current_attempt"
-    assert client(laptop, name, f"[{facts}]") == [True, token, 1, 0]
-    assert "only the first time" in laptop.say("logs", name, "work", "--attempt", "0").stdout
-    assert laptop.say("retry", name).returncode == 4
+    laptop.until(lambda run: run.is_over and run.state is State.SUCCEEDED, name)
+    return {
+        "document": document,
+        "token": token,
+        "after": client(laptop, name, f"[{FACTS}, run.data.attempt]"),
+        "first": laptop.say("logs", name, "work", "--attempt", "0").stdout,
+        "again": laptop.say("retry", name).returncode,
+    }
+
+
+def test_the_button_of_argos_page_gives_right_artifacts_and_so_does_the_verb(laptop: Laptop):
+    """Both send one request; a step that had succeeded is kept, the one that failed is a new attempt."""
+    story = laptop.stories["a_retry"].result()
+    assert (story["document"]["run"], story["document"]["epoch"]) == (laptop.names["once"], 0)
+    assert story["after"] == [True, story["token"], story["token"], 0, 1]
+    assert "only the first time" in story["first"]
+    assert story["again"] == 4
+
+
+def a_step_anew(laptop: Laptop, _: RealCluster) -> dict[str, Any]:
+    name = ended(laptop, "well")
+    before = client(laptop, name, f"[{FACTS}]")
+    epoch = laptop.asked("retry", name, "--step", "start")["epoch"]
+    laptop.until(lambda run: not run.is_over, name, seconds=30)
+    ended(laptop, "well")
+    return {"before": before, "epoch": epoch, "after": client(laptop, name, f"[{FACTS}]")}
 
 
 def test_a_step_is_done_anew_in_the_same_run_with_all_that_follows(laptop: Laptop):
-    name = ended(laptop, "well")
-    before = client(laptop, name, "run['end'].task.data.token")
-    assert laptop.asked("retry", name, "--step", "start")["epoch"] == 1
-    laptop.until(lambda run: not run.is_over, name, seconds=30)
-    ended(laptop, "well")
-    after = client(
-        laptop, name, "[run['start'].task.data.token, run['end'].task.data.token, run['end'].task.current_attempt]"
-    )
-    assert after[0] == after[1] != before
-    assert after[2] == 1
+    story = laptop.stories["a_step_anew"].result()
+    successful, start, end, attempt = story["after"]
+    assert (story["epoch"], successful, attempt) == (1, True, 1)
+    assert start == end != story["before"][1]
 
 
-def test_a_mended_flow_takes_up_what_had_succeeded(laptop: Laptop):
+def a_resume(laptop: Laptop, _: RealCluster) -> dict[str, Any]:
     origin = ended(laptop, "exception")
     file = laptop.folder / "flows" / "trouble" / "flow.py"
     broken = file.read_text()
     file.write_text(broken.replace('raise KeyError("income")  # MEND', "pass"))
-    try:
-        resumed = laptop.asked("resume", origin)
-    finally:
-        file.write_text(broken)
-    assert (resumed["state"], resumed["origin"]) == ("created", f"argo-{origin}")
-    name = laptop.names["resumed"] = resumed["run"]
-    assert ended(laptop, "resumed") != origin
-    assert laptop.run(name).state is State.SUCCEEDED
-    tokens = [client(laptop, each, "run['start'].task.data.token") for each in (origin, name)]
-    assert tokens[0] == tokens[1]
-    assert client(laptop, name, "[run.data.how, run['start'].task.origin_pathspec.split('/')[1]]") == [
-        "exception",
-        f"argo-{origin}",
-    ]
+    document = laptop.asked("resume", origin)
+    laptop.names["resumed"] = document["run"]
+    token = client(laptop, origin, "run['start'].task.data.token")
+    name = ended(laptop, "resumed")
+    facts = f"{FACTS}, run.data.how, run['start'].task.origin_pathspec.split('/')[1]"
+    return {"document": document, "token": token, "after": client(laptop, name, f"[{facts}]")}
 
 
-def test_a_log_is_the_same_live_and_stored_and_after_its_pods_are_gone(laptop: Laptop, cluster: RealCluster):
+def test_a_mended_flow_takes_up_what_had_succeeded(laptop: Laptop):
+    story = laptop.stories["a_resume"].result()
+    origin = f"argo-{laptop.names['exception']}"
+    assert (story["document"]["state"], story["document"]["origin"]) == ("created", origin)
+    assert story["document"]["code"].endswith("flows/trouble/flow.py")
+    assert story["after"] == [True, story["token"], story["token"], 0, "exception", origin]
+
+
+def a_log(laptop: Laptop, cluster: RealCluster) -> dict[str, Any]:
     name = laptop.names["talk"]
-    live = laptop.say("logs", name, "work", "--follow").stdout.splitlines()
+
+    def lines(*words: str) -> list[str]:
+        done = laptop.say("logs", name, *words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    live = lines("work", "--follow")
     ended(laptop, "talk")
-    stored = laptop.say("logs", name, "work").stdout.splitlines()
+    stored = lines("work")
     cluster.kubectl("delete", "pods", "--namespace=ml", f"--selector=workflows.argoproj.io/workflow={name}")
-    gone = laptop.say("logs", name, "work").stdout.splitlines()
-    assert Counter(line.partition(" | ")[2] for line in live) == WORK_SAYS
-    assert Counter(live) == Counter(stored) == Counter(gone)
-    one = laptop.say("logs", name, "work-1", "--grep", "line 2").stdout.splitlines()
-    assert one == [f"shard 1 line {number}" for number in (2, *range(20, 30))]
-    assert laptop.say("logs", name, "work-0", "--grep", "line", "--tail", "2").stdout.splitlines() == [
-        "shard 0 line 29",
-        "without an end of line",
-    ]
+    return {
+        "live": live,
+        "stored": stored,
+        "gone": lines("work"),
+        "one": lines("work-1", "--grep", "line 2"),
+        "tail": lines("work-0", "--grep", "line", "--tail", "2"),
+    }
+
+
+def test_a_log_is_the_same_live_and_stored_and_after_its_pods_are_gone(laptop: Laptop):
+    story = laptop.stories["a_log"].result()
+    assert Counter(line.partition(" | ")[2] for line in story["live"]) == WORK_SAYS
+    assert Counter(story["live"]) == Counter(story["stored"]) == Counter(story["gone"])
+    assert story["one"] == [f"shard 1 line {number}" for number in (2, *range(20, 30))]
+    assert story["tail"] == ["shard 0 line 29", "without an end of line"]
 
 
 def test_runs_are_listed_by_owner_and_state(laptop: Laptop):
@@ -430,8 +450,8 @@ def test_runs_are_listed_by_owner_and_state(laptop: Laptop):
     failed = laptop.asked("list", "--mine", "--status", "failed", "--since", "2h")
     assert names <= {run["run"] for run in failed}
     assert {run["owner"] for run in failed} == {laptop.owner}
-    wide = laptop.asked("list", "--owner", laptop.owner, "--flow", "Wide")
-    assert [run["run"] for run in wide] == [laptop.names["wide"]]
+    hasty = laptop.asked("list", "--owner", laptop.owner, "--flow", "Hasty")
+    assert [run["run"] for run in hasty] == [laptop.names["hasty"]]
     assert laptop.say("status", "@latest-failed").stderr.startswith("@latest-failed is ")
 
 

@@ -57,6 +57,11 @@ def test_how_argoexec_ends_is_not_what_a_step_said():
     assert [line.text for line in read_pod_lines(raw)] == ["Error: exit status 2", "a step that checks others"]
 
 
+def test_a_last_line_without_an_end_is_taken_apart_from_what_argoexec_goes_on_with():
+    own = 'time=2026-11-23T10:00:01.000Z level=INFO msg="sub-process exited" argo=true error="<nil>"'
+    assert list(read_pod_lines([f"{STAMP} no end{own}"])) == [LogLine(time=STAMP, text="no end")]
+
+
 def test_lines_of_several_tasks_come_in_the_order_of_their_times():
     one, two = Piece(step="work", task_id="t-0", number=0), Piece(step="work", task_id="t-1", number=1)
     first, second = lines("a", "b", "c"), [LogLine(time="2026-11-23T10:00:01.5Z", text="between")]

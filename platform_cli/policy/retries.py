@@ -3,8 +3,8 @@ Retry by cause.
 
 In: a WorkflowTemplate with resources. Out: a retryStrategy on every container, and more memory after an OOM kill.
 
-What would fail again is never retried (broken contract, missing parent, refused code, a seventh attempt). A node that
-went away is always retried. An OOM kill is retried while there is more memory to give. Anything else is the author's
+What would fail again is never retried (broken contract, missing parent, refused code, a seventh attempt). A node or a
+server that went away is always retried. An OOM kill is retried while there is more memory to give. Anything else is the author's
 `@retry`, plus one for `@catch`, whose fallback is an attempt of its own. All within Metaflow's six attempts.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from platform_cli.errors import NEVER_RETRIED
+from platform_cli.errors import NEVER_RETRIED, ExitCode
 from platform_cli.graph.values import Finding, FlowGraph, Retry, Step
 from platform_cli.policy.parts import containers, steps
 from platform_cli.template import Target
@@ -23,9 +23,10 @@ MOST_RETRIES = 5
 _PAUSE_SECONDS = 10
 _LONGEST_PAUSE = "10m"
 _OOM = "lastRetry.message contains 'OOMKilled'"
-# No exit code (-1), SIGTERM or SIGKILL: the node was drained, evicted the pod, or is gone.
+# No exit code (-1), SIGTERM or SIGKILL: the node was drained, evicted the pod, or is gone. And 5: a server of the
+# platform gave no answer; whoever says so can be run again without doubling anything.
 _LOST = (
-    "lastRetry.status == 'Error' || asInt(lastRetry.exitCode) in [-1, 143] || "
+    f"lastRetry.status == 'Error' || asInt(lastRetry.exitCode) in [-1, {int(ExitCode.UNREACHABLE)}, 143] || "
     f"asInt(lastRetry.exitCode) == 137 && !({_OOM})"
 )
 

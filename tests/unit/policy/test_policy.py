@@ -172,7 +172,7 @@ def test_a_step_that_has_all_memory_already_is_not_patched(tmp_path: Path):
 
 
 LOST = (
-    "lastRetry.status == 'Error' || asInt(lastRetry.exitCode) in [-1, 143] || "
+    "lastRetry.status == 'Error' || asInt(lastRetry.exitCode) in [-1, 5, 143] || "
     "asInt(lastRetry.exitCode) == 137 && !(lastRetry.message contains 'OOMKilled')"
 )
 

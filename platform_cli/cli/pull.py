@@ -56,14 +56,16 @@ def _address(word: str) -> str:
 
 def _variables() -> dict[str, str]:
     """What Metaflow must know to reach the datastore of the environment; its own configuration where there is none."""
-    from platform_cli.settings import load_section
+    from platform_cli.settings import load_section, store_variables
 
     settings = current_settings()
     address = str(load_section(settings.environment).get("datastore", ""))
     if not address:
         return {}
     found = {"METAFLOW_DEFAULT_DATASTORE": "s3", "METAFLOW_DATASTORE_SYSROOT_S3": address}
-    return {**found, "METAFLOW_S3_ENDPOINT_URL": settings.s3_endpoint} if settings.s3_endpoint else found
+    if settings.s3_endpoint:
+        found["METAFLOW_S3_ENDPOINT_URL"] = settings.s3_endpoint
+    return {**found, **store_variables(settings.environment)}
 
 
 def _in_words(document: dict[str, Any]) -> str:

@@ -76,12 +76,18 @@ def run_on_argo(folder: Path, parameters: dict[str, str], seed: int) -> Workflow
     return workflow
 
 
-def artifacts(folder: Path, flow: str, run: str) -> dict[tuple[str, str], dict[str, str]]:
-    """Every task by its step and its place in the foreaches around it: names and values of what it left."""
+def artifacts(folder: Path | None, flow: str, run: str, storage: Any = None) -> dict[tuple[str, str], dict[str, str]]:
+    """
+    Every task by its step and its place in the foreaches around it: names and values of what it left.
+
+    Args:
+        folder: whose local datastore is read; None for another `storage`, where Metaflow is configured to have it.
+    """
     from metaflow.datastore import FlowDataStore  # noqa: PLC0415 # heavy
     from metaflow.plugins.datastores.local_storage import LocalStorage  # noqa: PLC0415
 
-    store = FlowDataStore(flow, None, storage_impl=LocalStorage, ds_root=str(folder / ".metaflow"))
+    root = str(folder / ".metaflow") if folder else None
+    store = FlowDataStore(flow, None, storage_impl=storage or LocalStorage, ds_root=root)
     found = {}
     for task in store.get_task_datastores(run):
         if task.step_name == "_parameters":

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from platform_cli.cli.adhoc import DIGEST, AdhocFlow, adhoc_flow
 from platform_cli.cli.parameters import changed_values
@@ -90,16 +90,18 @@ def submit(order: Order, settings: Settings) -> Submission:
     changed |= {"platform-origin": order.origin} if order.origin else {}
     from platform_cli.cli.links import links_of
 
-    argo = ArgoServer.of(settings, cluster)
-    plan = _Plan(cluster, argo, flow, changed, as_of)
+    plan = _Plan(cluster, flow, _Work(changed, as_of), settings)
     name = plan.name()
-    with ThreadPoolExecutor(max_workers=1) as aside:
-        # What the cluster has is asked for while the run is looked for: both are waits for somebody else.
+    with ThreadPoolExecutor(max_workers=3) as aside:
+        # Four questions to three servers, at the same time as the imports that the third one needs.
+        workflow_there = aside.submit(plan.workflow_there, name)
         facts = aside.submit(gather, cluster)
+        recorded = aside.submit(plan.recorded, name)
         template = aside.submit(plan.template)
-        found = plan.find(name, settings)
+        found = workflow_there.result() or recorded.result()
     if found and order.again:
-        name = next(each for n in range(2, _MOST_AGAIN) if not plan.find(each := plan.name(n), settings))
+        again = (plan.name(number) for number in range(2, _MOST_AGAIN))
+        name = next(each for each in again if not (plan.workflow_there(each) or plan.recorded(each)))
         found = None
     links = links_of(settings, cluster.namespace, name)
 
@@ -117,7 +119,7 @@ def submit(order: Order, settings: Settings) -> Submission:
     if order.dry_run:
         cluster.create_workflow(workflow, dry_run=True)
         return answer("checked")
-    kept_for = template.result() or plan.bring_code_and_template(settings)
+    kept_for = template.result() or plan.bring_code_and_template()
     try:
         workflow = _create(cluster, workflow)
     except AlreadyExists:
@@ -133,39 +135,48 @@ class _Found:
     workflow: Document
 
 
+class _Work(NamedTuple):
+    """What a run is to do: the parameters that differ from their defaults, and the day."""
+
+    changed: Mapping[str, str]
+    as_of: str
+
+
 class _Plan:
     """One run that may come to be."""
 
-    def __init__(
-        self, cluster: Cluster, argo: ArgoServer, flow: AdhocFlow, changed: Mapping[str, str], as_of: str
-    ) -> None:
-        self._cluster, self._argo = cluster, argo
-        self._flow, self._changed, self._as_of = flow, changed, as_of
+    def __init__(self, cluster: Cluster, flow: AdhocFlow, work: _Work, settings: Settings) -> None:
+        self._cluster, self._argo = cluster, ArgoServer.of(settings, cluster)
+        self._flow, self._work, self._settings = flow, work, settings
 
     def name(self, again: int = 0) -> str:
         """The one name of this work; the nth time on request, another one."""
-        told = {**self._changed, **({"platform-again": str(again)} if again else {})}
+        told = {**self._work.changed, **({"platform-again": str(again)} if again else {})}
         told.pop(DAY, None)
-        return run_name(self._flow.flow, self._flow.channel, self._as_of, told, self._flow.package.sha256)
+        return run_name(self._flow.flow, self._flow.channel, self._work.as_of, told, self._flow.package.sha256)
 
-    def find(self, name: str, settings: Settings) -> _Found | None:
-        """Look in the cluster, in the archive and in the datastore."""
+    def workflow_there(self, name: str) -> _Found | None:
+        """Look in the cluster and in the archive."""
         try:
             workflow = self._argo.archived(name)
         except NotFound:
-            from platform_cli.store import open_store
-
-            datastore = open_store(self._flow.datastore, s3_endpoint=settings.s3_endpoint)
-            recorded = datastore.holds(f"{self._flow.flow}/argo-{name}")
-            return _Found(state="recorded", workflow={}) if recorded else None
+            return None
         return _Found(state=state_of(workflow), workflow=workflow)
+
+    def recorded(self, name: str) -> _Found | None:
+        """Look in the datastore."""
+        from platform_cli.store import open_store
+
+        datastore = open_store(self._flow.datastore, s3_endpoint=self._settings.s3_endpoint)
+        there = datastore.holds(f"{self._flow.flow}/argo-{name}")
+        return _Found(state="recorded", workflow={}) if there else None
 
     def workflow(self, name: str, labels: Mapping[str, str], commit: str) -> Document:
         """The Workflow to create: a name, whose it is, and what differs from the template."""
         annotations = {FLOW_CLASS: self._flow.flow, **({f"{LABEL_PREFIX}/commit": commit} if commit else {})}
         spec: Document = {"workflowTemplateRef": {"name": self._flow.template["metadata"]["name"]}}
-        if self._changed:
-            values = [{"name": key, "value": value} for key, value in sorted(self._changed.items())]
+        if self._work.changed:
+            values = [{"name": key, "value": value} for key, value in sorted(self._work.changed.items())]
             spec["arguments"] = {"parameters": values}
         metadata = {
             "name": name,
@@ -184,11 +195,11 @@ class _Plan:
             return None
         return there if there["metadata"].get("annotations", {}).get(DIGEST) == wanted["annotations"][DIGEST] else None
 
-    def bring_code_and_template(self, settings: Settings) -> Document:
+    def bring_code_and_template(self) -> Document:
         """Upload the package, then apply the template."""
         from platform_cli.store import open_store
 
-        store = open_store(self._flow.store, s3_endpoint=settings.s3_endpoint)
+        store = open_store(self._flow.store, s3_endpoint=self._settings.s3_endpoint)
         with suppress(AlreadyExists):  # its name is its content's hash
             store.create(self._flow.package.name, self._flow.package.body)
         applied = self._cluster.apply(self._flow.template)

@@ -58,6 +58,7 @@ class _Stream:
         if last and self._partial:
             self._writer.write(decorate(self._partial))
             self._partial = b""
+            self.unsent = True
         self._writer.flush()
 
     @property

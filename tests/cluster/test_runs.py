@@ -165,7 +165,7 @@ class Laptop:
     def run(self, name: str) -> Run:
         return self.remote.find(name).run
 
-    def until(self, holds: Callable[[Run], Any], name: str, seconds: float = 300) -> Run:
+    def until(self, holds: Callable[[Run], Any], name: str, seconds: float = 600) -> Run:
         """Wait for something about a run."""
         deadline, remote = time.monotonic() + seconds, self.remote
         while not holds(run := remote.find(name).run):

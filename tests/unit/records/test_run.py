@@ -32,6 +32,8 @@ FLOW = """
         @step
         def work(self):
             print("shard", self.input, flush=True)
+            sys.stdout.write("no end")
+            sys.stdout.flush()
             time.sleep(float(os.environ.get("SLEEP", "0")))
             if os.environ.get("FAIL"):
                 raise ValueError("no such shard")
@@ -92,6 +94,14 @@ def test_both_streams_of_a_log_are_one_in_the_order_of_their_times_and_equal_met
 
 
 @pytest.mark.slow
+def test_a_last_line_without_an_end_is_stored_however_long_ago_it_was_printed(bench: Bench):
+    bench.done("start", "", "--parameters=[]")
+    bench.environment["SLEEP"] = "2"
+    bench.done("work", "-0")
+    assert [line.text for line in records_of(bench).lines("work", "t-0", 0)] == ["shard 0", "no end"]
+
+
+@pytest.mark.slow
 @pytest.mark.kills
 def test_a_killed_attempt_is_told_as_failed_with_the_lines_it_had_said(bench: Bench):
     bench.done("start", "", "--parameters=[]")
@@ -121,9 +131,10 @@ def test_a_run_of_this_machine_is_listed_shown_and_its_log_read(bench: Bench):
         ["✓", run], ["✓", "start"], ["✓", "work"], ["✓", "join"], ["✓", "end"],
     ]  # fmt: skip
     assert shown.stderr == f"@latest is {run}\n"
-    assert platform("logs", run, "start", folder=bench.folder).stdout.splitlines() == ["one", "two", "three"]
+    said = platform("logs", run, "start", folder=bench.folder).stdout.splitlines()
+    assert sorted(said) == ["one", "three", "two"]
     several = platform("logs", run[:6], "work", folder=bench.folder).stdout.splitlines()
-    assert sorted(several) == ["work | shard 0", "work | shard 1"]
+    assert sorted(several) == ["work | no end", "work | no end", "work | shard 0", "work | shard 1"]
 
 
 def test_a_line_without_the_format_belongs_to_the_time_before_it():

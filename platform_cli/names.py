@@ -23,6 +23,9 @@ FLOW_CLASS = f"{LABEL_PREFIX}/flow-class"
 DAY = "as_of"
 """The parameter that holds the day a run is for, in every flow that has one."""
 
+STOPPED_BY = f"{LABEL_PREFIX}/stopped-by"
+"""Annotation of a run: who ended it before its time."""
+
 # CronWorkflows append "-" and ten digits to their name, and the label that Argo puts on every pod holds 63 characters.
 # Source: argo-workflows v4.0.2, workflow/cron/operator.go and workflow/common/common.go (LabelKeyWorkflow).
 LONGEST_TEMPLATE_NAME = 52

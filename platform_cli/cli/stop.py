@@ -12,6 +12,7 @@ import click
 
 from platform_cli.cli.find_run import RUN_HELP, find_run, not_here, run_argument
 from platform_cli.cli.output import current_settings, emit, json_option
+from platform_cli.names import STOPPED_BY
 
 
 @click.command(
@@ -32,7 +33,8 @@ def command(word: str, now: bool, as_json: bool) -> None:
     run = remote.find(name).run
     how = "Terminate" if now else "Stop"
     if not run.is_over:
-        remote.cluster.patch_workflow(name, {"spec": {"shutdown": how}})
+        who = {"annotations": {STOPPED_BY: remote.settings.owner}}
+        remote.cluster.patch_workflow(name, {"metadata": who, "spec": {"shutdown": how}})
     document = {"run": name, "state": run.state.value, "stopped": not run.is_over, "how": how.lower()}
     emit(document, as_json, _in_words)
 

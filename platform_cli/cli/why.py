@@ -16,11 +16,10 @@ import click
 from platform_cli.cli.find_run import RUN_HELP, find_run, run_argument
 from platform_cli.cli.output import current_settings, emit, json_option
 from platform_cli.errors import NotFound, PlatformError, did_you_mean
-from platform_cli.names import LABEL_PREFIX
+from platform_cli.names import STOPPED_BY
 from platform_cli.runs.failures import Evidence, Told, Verdict
 from platform_cli.runs.values import Attempt
 
-STOPPED_BY = f"{LABEL_PREFIX}/stopped-by"
 _LINES = 60
 
 

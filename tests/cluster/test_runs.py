@@ -7,6 +7,7 @@ The runs are begun once for this module and looked at by many tests; each test s
 import json
 import os
 import shutil
+import signal
 import subprocess
 import textwrap
 import time
@@ -328,8 +329,23 @@ def test_a_run_that_somebody_stopped_says_so(laptop: Laptop):
     laptop.until(lambda _: "going to sleep" in laptop.say("logs", name, "start").stdout, name)
     assert laptop.say("stop", name).returncode == 0
     verdict = laptop.asked("why", ended(laptop, "slow"))
-    assert verdict["kind"] == "stopped"
+    assert (verdict["kind"], verdict["sentence"]) == ("stopped", f"run {name} was stopped by {laptop.owner}")
     assert verdict["fix"] == f"Go on where it stopped: platform retry {name}"
+
+
+def test_who_watches_can_leave_and_is_told_how_to_come_back(laptop: Laptop):
+    name = laptop.names["room"]
+    command = [*COMMAND, "status", name, "--watch"]
+    with subprocess.Popen(
+        command, cwd=laptop.folder, env=laptop.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as watching:
+        assert watching.stderr is not None
+        assert watching.stderr.readline() == f"{name}  Trouble\n"
+        watching.send_signal(signal.SIGINT)
+        _, said = watching.communicate(timeout=60)
+    assert watching.returncode == 130
+    assert f"Come back: platform status {name} --watch" in said
+    assert laptop.asked("status", name)["state"] == "running"
 
 
 def test_a_run_whose_end_was_left_out_has_failed_although_argo_is_green(laptop: Laptop, cluster: RealCluster):

@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -221,3 +222,8 @@ def test_a_step_that_runs_again_says_what_ended_the_attempt_before():
     verdict = verdict_of(document, "start")
     assert verdict.sentence == "step start is running again, after 1 attempt that failed"
     assert verdict.evidence == ("step start ran out of memory: it asked for 256Mi and wanted more",)
+
+
+def test_every_kind_of_verdict_stands_in_the_reference():
+    page = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "runs.md").read_text()
+    assert [kind for kind in Kind if f"`{kind}`" not in page] == []

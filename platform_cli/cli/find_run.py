@@ -38,8 +38,10 @@ class RunType(click.ParamType[str]):
 
         words = [CompletionItem(word) for word in ("@latest", "@latest-failed") if word.startswith(incomplete)]
         try:
-            remote = Remote(current_settings())
-            runs = list(remote.local_runs() if remote.is_local else remote.runs(most=100))
+            # The shell's question runs outside of any command, whose --env it must see all the same.
+            with ctx.scope(cleanup=False):
+                remote = Remote(current_settings())
+            runs = list(remote.local_runs() if remote.is_local else remote.runs(most=_RECENT))
         except Exception:  # a completion never complains
             return words
         names = [(_name(run), run) for run in runs if _name(run).startswith(incomplete)]

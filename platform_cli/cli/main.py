@@ -76,7 +76,7 @@ def _invoke(words: list[str], said: dict[str, Any]) -> None:
     if COMPLETE_VARIABLE in os.environ:
         from click.shell_completion import shell_complete
 
-        shell_complete(VerbTable(VERBS), {}, "platform", COMPLETE_VARIABLE, os.environ[COMPLETE_VARIABLE])
+        shell_complete(VerbTable(VERBS), {"obj": said}, "platform", COMPLETE_VARIABLE, os.environ[COMPLETE_VARIABLE])
         return
     table = _table(words)
     with table.make_context("platform", words, obj=said) as context:

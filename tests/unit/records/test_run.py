@@ -134,6 +134,8 @@ def test_a_run_of_this_machine_is_listed_shown_and_its_log_read(bench: Bench):
     said = platform("logs", run, "start", folder=bench.folder).stdout.splitlines()
     assert sorted(said) == ["one", "three", "two"]
     several = platform("logs", run[:6], "work", folder=bench.folder).stdout.splitlines()
+    asked = {"_PLATFORM_COMPLETE": "bash_complete", "COMP_WORDS": f"platform logs {run[:4]}", "COMP_CWORD": "2"}
+    assert platform(folder=bench.folder, **asked).stdout == f"plain,{run}\n"
     assert sorted(several) == ["work | no end", "work | no end", "work | shard 0", "work | shard 1"]
 
 

@@ -110,7 +110,7 @@ def _with_its_own_code(
         "metadata": {
             "name": name,
             "namespace": cluster.namespace,
-            "labels": labels,
+            "labels": {**labels, f"{LABEL_PREFIX}/owner": remote.settings.owner},
             "annotations": {
                 key: value for key, value in workflow["metadata"].get("annotations", {}).items()
                 if key.startswith(LABEL_PREFIX)
@@ -124,7 +124,9 @@ def _with_its_own_code(
     try:
         cluster.create_workflow(document)
     except AlreadyExists:
-        return name, "running"
+        from platform_cli.cli.submission import state_of
+
+        return name, state_of(remote.workflow(name))
     return name, "created"
 
 

@@ -40,7 +40,7 @@ def command(word: str, step: str | None, as_json: bool) -> None:
     remote = Remote(settings)
     not_here(remote, "retry")
     found = remote.find(find_run(word, remote))
-    if not found.workflow:
+    if not found.workflow or not remote.cluster.exists("Workflow", found.run.name):
         raise NotFound(
             f"the Workflow of run {found.run.name} is gone, and nothing is left to restart",
             fix=f"Take up what succeeded in a new run: platform resume {found.run.flow}/{found.run.metaflow_run_id}",

@@ -486,5 +486,7 @@ def test_a_run_that_left_the_cluster_is_shown_from_the_archive_then_from_the_dat
     ]
     assert name in [run["run"] for run in laptop.asked("list", "--mine", "--limit", "50")]
     assert laptop.asked("why", name)["kind"] == "contract"
+    retried = laptop.say("retry", name)
+    assert (retried.returncode, f"platform resume Trouble/argo-{name}" in retried.stderr) == (6, True)
     recorded = laptop.asked("status", f"Trouble/{name}")
     assert recorded["state"] == "failed"

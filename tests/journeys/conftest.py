@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.conftest import cluster  # noqa: F401 # a walkthrough's second half needs it too
+
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN = ROOT / "flows" / "riskiness" / "train.py"
 SCORE = ROOT / "flows" / "riskiness" / "score.py"

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from platform_cli.cli.adhoc import DIGEST, AdhocFlow, adhoc_flow
 from platform_cli.cli.parameters import changed_values
@@ -83,7 +83,11 @@ def submit(order: Order, settings: Settings) -> Submission:
     Raises:
         UsageError: a parameter is wrong. FlowRefused, NotAllowed: it could not run. Unreachable: no answer.
     """
-    commit = _ask_git(order.file)
+    with _ask_git(order.file) as commit:
+        return _submit(order, settings, commit)
+
+
+def _submit(order: Order, settings: Settings, commit: _AskedGit) -> Submission:
     cluster = connect(settings)
     flow = adhoc_flow(order.file, settings.environment, queue=order.queue, owner=settings.owner)
     changed, as_of = _parameters(order, flow)
@@ -255,6 +259,14 @@ class _AskedGit:
             )
         except OSError:
             self._process = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process:
+            # Nobody may want the answer any more; the process and its pipe still have to end.
+            self._process.__exit__(None, None, None)
 
     def __str__(self) -> str:
         return self._process.communicate()[0].strip() if self._process else ""

@@ -16,8 +16,8 @@ from typing import Any
 
 FIGURES = Path(__file__).with_name("figures.json")
 SUITES = ("startup", "score", "render", "runner")
-# Minutes of processor time each: only where named, as `make soak` does.
-LONG = ("differential",)
+# Minutes of processor time each, or a cluster: only where named, as `make soak` does.
+LONG = ("differential", "cluster")
 
 
 def main() -> None:

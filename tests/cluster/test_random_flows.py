@@ -19,7 +19,7 @@ from tests.differential.test_same_as_metaflow import artifacts, run_locally
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 # Among them nested foreaches, switches inside and around them, joins, @catch and retries; about a hundred pods.
-SEEDS = (0, 1, 2, 4, 5, 7, 8, 10, 11, 13, 16, 19)
+SEEDS = (0, 1, 3, 4, 5, 7, 8, 10, 11, 13, 16, 19)
 
 
 @dataclass(frozen=True)
@@ -92,4 +92,4 @@ def remote_artifacts(laptop: Laptop, pulled: dict[str, Any]) -> dict[tuple[str, 
 def on_s3(flow: str, run: str) -> dict[tuple[str, str], dict[str, str]]:
     from metaflow.plugins.datastores.s3_storage import S3Storage  # noqa: PLC0415 # heavy
 
-    return artifacts(None, flow, run, storage=S3Storage)
+    return artifacts(os.environ["METAFLOW_DATASTORE_SYSROOT_S3"], flow, run, storage=S3Storage)

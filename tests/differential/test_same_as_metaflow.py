@@ -7,6 +7,7 @@ Random flows are run by `python flow.py run`, and from the rendered WorkflowTemp
 
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,18 +77,18 @@ def run_on_argo(folder: Path, parameters: dict[str, str], seed: int) -> Workflow
     return workflow
 
 
-def artifacts(folder: Path | None, flow: str, run: str, storage: Any = None) -> dict[tuple[str, str], dict[str, str]]:
+def artifacts(root: Path | str, flow: str, run: str, storage: Any = None) -> dict[tuple[str, str], dict[str, str]]:
     """
     Every task by its step and its place in the foreaches around it: names and values of what it left.
 
     Args:
-        folder: whose local datastore is read; None for another `storage`, where Metaflow is configured to have it.
+        root: a folder with a local datastore, or the address of a datastore of another `storage`.
     """
     from metaflow.datastore import FlowDataStore  # noqa: PLC0415 # heavy
     from metaflow.plugins.datastores.local_storage import LocalStorage  # noqa: PLC0415
 
-    root = str(folder / ".metaflow") if folder else None
-    store = FlowDataStore(flow, None, storage_impl=storage or LocalStorage, ds_root=root)
+    address = str(root) if storage else str(Path(root) / ".metaflow")
+    store = FlowDataStore(flow, None, storage_impl=storage or LocalStorage, ds_root=address)
     found = {}
     for task in store.get_task_datastores(run):
         if task.step_name == "_parameters":
@@ -104,7 +105,9 @@ def path_of(task: Any) -> str:
 
 def said(value: Any) -> str:
     """A value in words; an exception by what it says, without the place of Metaflow's own files in its trace."""
-    return f"{value.type}: {value}" if hasattr(value, "stacktrace") else repr(value)
+    if not hasattr(value, "stacktrace"):
+        return repr(value)
+    return f"{value.type}: " + re.sub(r'File "[^"]*/', 'File "', str(value))
 
 
 @pytest.mark.slow

@@ -2,7 +2,8 @@
 Run the stages of `make test` one after the other, and hold each to its share of the 90 minutes that CI has.
 
 In: names of stages, or none for all. Out: a table of minutes on stderr; exit code 1 where a stage failed or, under CI,
-where one took longer than its share. A stage that fails does not keep the others from saying what they find.
+where all together took longer than they may: a stage can borrow what others leave of theirs, and the table says so. A
+stage that fails does not keep the others from saying what they find.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ STAGES = (
 )
 
 
+MOST_MINUTES = 85
+"""Of the 90 that CI has: the rest is for the clone and for what is slower there."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a stage ended, and after how many minutes."""
@@ -59,8 +64,9 @@ def run(stage: Stage) -> Outcome:
 
 
 def verdict(outcomes: list[Outcome], *, is_ci: bool) -> int:
-    """Say 0 where all stages passed; a late one fails only under CI, since a laptop has other things to do too."""
-    return int(any(outcome.code or (is_ci and outcome.is_late) for outcome in outcomes))
+    """Say 0 where all stages passed; being late fails only under CI, since a laptop has other things to do too."""
+    late = is_ci and sum(outcome.minutes for outcome in outcomes) > MOST_MINUTES
+    return int(late or any(outcome.code for outcome in outcomes))
 
 
 def main(names: list[str]) -> int:

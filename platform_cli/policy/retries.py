@@ -4,8 +4,9 @@ Retry by cause.
 In: a WorkflowTemplate with resources. Out: a retryStrategy on every container, and more memory after an OOM kill.
 
 What would fail again is never retried (broken contract, missing parent, refused code, a seventh attempt). A node or a
-server that went away is always retried. An OOM kill is retried while there is more memory to give. Anything else is the author's
-`@retry`, plus one for `@catch`, whose fallback is an attempt of its own. All within Metaflow's six attempts.
+server that went away is always retried. An OOM kill is retried while there is more memory to give. Anything else is
+the author's `@retry`, plus one for `@catch`, whose fallback is an attempt of its own. All within Metaflow's six
+attempts.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ def test_the_shares_leave_a_margin_within_the_90_minutes_of_ci() -> None:
 
 @pytest.mark.parametrize(
     ("code", "minutes", "is_ci", "wanted"),
-    [(0, 1.9, True, 0), (1, 0.1, False, 1), (0, 2.1, True, 1), (0, 2.1, False, 0)],
-    ids=["in time", "failed", "late under CI", "late on a laptop"],
+    [(0, 1.9, True, 0), (1, 0.1, False, 1), (0, 2.1, True, 0), (0, 85.0, True, 1), (0, 85.0, False, 0)],
+    ids=["in time", "failed", "borrows", "late under CI", "late on a laptop"],
 )
-def test_a_stage_fails_by_its_command_and_under_ci_by_its_time(
+def test_a_stage_fails_by_its_command_and_all_together_under_ci_by_their_time(
     code: int, minutes: float, is_ci: bool, wanted: int
 ) -> None:
     assert verdict([Outcome(QUICK, 0, 0.1), Outcome(QUICK, code, minutes)], is_ci=is_ci) == wanted

@@ -244,7 +244,9 @@ def _create(cluster: Cluster, workflow: Document) -> Document:
     try:
         return cluster.create_workflow(workflow)
     except Unclear:
-        # It was sent once; whether it arrived can be seen.
+        # The name is that of this work alone: whoever comes second is told that the run is there.
+        with suppress(AlreadyExists):
+            return cluster.create_workflow(workflow)
         return cluster.get_workflow(workflow["metadata"]["name"])
 
 

@@ -3,7 +3,8 @@ Requests to one server, and what its answers mean.
 
 In: an Access, a method, a path. Out: documents, or lines while they come; PlatformErrors that say what was asked.
 
-A write is sent once: where no answer came the caller gets Unclear and must look. A read that was cut is sent again.
+What may happen twice (a read, a patch, a review) is sent again where it was cut. Any other write is sent once: where
+no answer came the caller gets Unclear and must look.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ CONNECT_SECONDS = 4
 ANSWER_SECONDS = 30
 # Bookmarks come about once a minute: a watch that is silent for longer has lost its server without noticing.
 SILENCE_SECONDS = 90
-_READ_PAUSES = (0.3, 1.0)
+_PAUSES = (0.3, 1.0)
+# Kinds that the API server answers and does not keep.
+_NOT_KEPT = ("/token", "/selfsubjectaccessreviews")
 _NEVER_SENT = (
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
@@ -100,7 +103,8 @@ class Wire:
         """
         content = None if body is None else json.dumps(body).encode()
         question = Question(method=method, path=path, act=act, query=query or {}, body=content, form=form)
-        pauses = _READ_PAUSES if method == "GET" else ()
+        # Each patch says what shall be, not what shall be added.
+        pauses = _PAUSES if method in ("GET", "PATCH") or path.endswith(_NOT_KEPT) else ()
         for pause in (*pauses, None):
             try:
                 response = self._send(question)

@@ -189,7 +189,7 @@ def wait_until_served(server: ApiServer, path: str) -> None:
 
 
 class Proxy:
-    """A TCP proxy whose connections a test can cut, and which can refuse new ones."""
+    """A TCP proxy whose connections a test can cut, and which can refuse new ones or lose the next answers."""
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -197,6 +197,7 @@ class Proxy:
         self.port = self._listener.getsockname()[1]
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self.refuses = False
+        self.answers_to_lose = 0
         self.connections = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -234,6 +235,9 @@ class Proxy:
                 for key, _ in ready.select():
                     piece = os.read(key.fd, 65536)
                     if not piece:
+                        raise OSError
+                    if key.fileobj is server and self.answers_to_lose:
+                        self.answers_to_lose -= 1
                         raise OSError
                     other[key.fileobj].sendall(piece)
         for end in other:

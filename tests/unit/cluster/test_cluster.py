@@ -14,7 +14,7 @@ from platform_cli.cluster.access import read_access
 from platform_cli.cluster.cluster import Cluster
 from platform_cli.cluster.watching import watch_object
 from platform_cli.cluster.wire import Wire
-from platform_cli.errors import AlreadyExists, NotAllowed, NotFound, SettingsError, Unreachable
+from platform_cli.errors import AlreadyExists, NotAllowed, NotFound, SettingsError, Unclear, Unreachable
 from tests.unit.cluster.conftest import NAMESPACE, ApiServer, Proxy
 
 pytestmark = [pytest.mark.slow]
@@ -320,6 +320,26 @@ def test_a_server_that_stays_away_is_given_up(api: ApiServer, proxy: Proxy):
     proxy.refuses = True
     proxy.cut()
     assert isinstance(watcher.ended_with(), Unreachable)
+
+
+def test_a_patch_whose_answer_is_lost_is_sent_again(api: ApiServer, proxy: Proxy):
+    cluster = connected(api, address=f"https://127.0.0.1:{proxy.port}")
+    cluster.version()
+    proxy.answers_to_lose = 1
+    cluster.apply(a_template("applied-twice"))
+    assert proxy.answers_to_lose == 0
+    assert cluster.get_template("applied-twice")["metadata"]["generation"] == 1
+
+
+def test_a_creation_whose_answer_is_lost_is_sent_once_and_called_unclear(api: ApiServer, proxy: Proxy):
+    cluster = connected(api, address=f"https://127.0.0.1:{proxy.port}")
+    cluster.version()
+    proxy.answers_to_lose = 1
+    with pytest.raises(Unclear, match="was asked to create workflows unclear and did not answer"):
+        cluster.create_workflow(a_run("unclear"))
+    assert cluster.exists("Workflow", "unclear")
+    # One connection for what came before and the request, one for the question after it.
+    assert proxy.connections == 2
 
 
 def test_a_run_that_is_not_there_is_not_waited_for(cluster: Cluster):

@@ -105,6 +105,11 @@ def load_section(environment: str, *, start: Path | None = None) -> dict[str, An
     return {**section, **files}
 
 
+def load_outside(environment: str, name: str) -> str:
+    """Where a laptop finds a server of an environment, without a slash at its end; empty where it does not say."""
+    return str(load_section(environment).get("outside", {}).get(name, "")).rstrip("/")
+
+
 def state_folder(environ: Mapping[str, str] | None = None) -> Path:
     """Where this user keeps what outlives a command and belongs to no checkout: a laptop's cluster, its credentials."""
     environ = os.environ if environ is None else environ

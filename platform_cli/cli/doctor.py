@@ -58,6 +58,7 @@ def command(as_json: bool) -> None:
 def _questions(settings: Settings) -> list[tuple[str, Callable[[], Iterator[Check]]]]:
     """Name and question; each answers with one check or more, or raises what is wrong."""
     from platform_cli.cli.remote import Remote
+    from platform_cli.settings import load_outside
 
     remote = Remote(settings)
     found: list[tuple[str, Callable[[], Iterator[Check]]]] = [("python", _python), ("caches", _caches)]
@@ -75,7 +76,7 @@ def _questions(settings: Settings) -> list[tuple[str, Callable[[], Iterator[Chec
         ("scores", lambda: _store(settings.scores, settings.s3_endpoint, owner)),
         ("datastore", lambda: _datastore(remote)),
         ("mlflow", lambda: _server(settings.models, "/health")),
-        ("prometheus", lambda: _server(_outside(settings, "prometheus"), "/-/healthy")),
+        ("prometheus", lambda: _server(load_outside(settings.environment, "prometheus"), "/-/healthy")),
         ("pushgateway", lambda: _server(settings.metrics, "/-/healthy")),
     ]
 
@@ -206,12 +207,6 @@ def _server(address: str, path: str) -> Iterator[Check]:
         return
     Wire.to(address).text(path)
     yield {"found": address}
-
-
-def _outside(settings: Settings, name: str) -> str:
-    from platform_cli.settings import load_section
-
-    return str(load_section(settings.environment).get("outside", {}).get(name, ""))
 
 
 def _in_words(document: dict[str, Any]) -> str:

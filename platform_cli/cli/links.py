@@ -6,13 +6,12 @@ In: settings, a run's name. Out: name of the place -> address; only places that 
 
 from __future__ import annotations
 
-from platform_cli.settings import Settings, load_section
+from platform_cli.settings import Settings, load_outside
 
 
 def links_of(settings: Settings, namespace: str, run: str) -> dict[str, str]:
     """Argo's page of the run, MLflow, Grafana's page of runs."""
-    outside = load_section(settings.environment).get("outside", {})
-    argo, grafana = (str(outside.get(name, "")).rstrip("/") for name in ("argo", "grafana"))
+    argo, grafana = (load_outside(settings.environment, name) for name in ("argo", "grafana"))
     found = {
         "argo": f"{argo}/workflows/{namespace}/{run}" if argo else "",
         "mlflow": settings.models if settings.models.startswith("http") else "",

@@ -47,13 +47,14 @@ def command(word: str, only_print: bool, as_json: bool) -> None:
 
 
 def _cards(remote: Remote, run: Run) -> list[tuple[str, Path]]:
-    """Each step's newest card, as a file of this machine."""
+    """Each step's card, as a file of this machine."""
     from platform_cli.settings import state_folder
 
     tree = f"mf.cards/{run.flow}/runs/{run.metaflow_run_id}/steps"
     pages: dict[str, str] = {}
     for key in remote.store.list(tree):
         if key.endswith(".html"):
+            # Of a step with several tasks, or attempts, the last in the order of names.
             pages[key.removeprefix(f"{tree}/").partition("/")[0]] = key
     folder = state_folder() / "cards" / run.metaflow_run_id
     if pages:

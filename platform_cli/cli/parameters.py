@@ -14,11 +14,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from platform_cli.errors import UsageError, did_you_mean
-from platform_cli.graph.values import Parameter, ParameterKind
-from platform_cli.units import Memory
+from platform_cli.graph.values import LONGEST_PARAMETERS, Parameter, ParameterKind
 
-# As policy.literals: one argument of a process is at most 128 KiB on Linux; half of it leaves room for what a run adds.
-LONGEST = Memory.parse("64Ki")
 # click.BOOL's words, which Metaflow reads on a laptop.
 _YES, _NO = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
 
@@ -62,9 +59,9 @@ def changed_values(parameters: Sequence[Parameter], given: Mapping[str, str], fi
     values = {name: _checked(known[name], value, files) for name, value in given.items()}
     changed = {name: value for name, value in values.items() if not _is_default(known[name], value)}
     length = len(json.dumps([_as_argo_has_it(each, changed) for each in parameters]).encode())
-    if length > LONGEST.bytes:
+    if length > LONGEST_PARAMETERS.bytes:
         raise UsageError(
-            f"the parameters are {length:,} bytes long", wanted=f"at most {LONGEST}",
+            f"the parameters are {length:,} bytes long", wanted=f"at most {LONGEST_PARAMETERS}",
             fix="Put long values into a file of the flow's folder and use IncludeFile, or into the store.",
         )  # fmt: skip
     return changed

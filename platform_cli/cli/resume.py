@@ -17,11 +17,10 @@ import click
 from platform_cli.cli.find_run import RUN_HELP, find_run, not_here, run_argument
 from platform_cli.cli.output import current_settings, emit, json_option
 from platform_cli.errors import NotAllowed, NotFound, UsageError, did_you_mean
+from platform_cli.graph.address import ORIGIN_PARAMETER
 
 if TYPE_CHECKING:
     from platform_cli.cli.remote import Found, Remote
-
-ORIGIN = "platform-origin"
 
 
 @click.command(
@@ -101,7 +100,7 @@ def _with_its_own_code(
         )  # fmt: skip
     labels = {key: value for key, value in workflow["metadata"]["labels"].items() if key.startswith(LABEL_PREFIX)}
     channel = Channel(labels.get(f"{LABEL_PREFIX}/channel", "production").replace("adhoc.", "adhoc/"))
-    values = {**_parameters(found), **given, ORIGIN: origin}
+    values = {**_parameters(found), **given, ORIGIN_PARAMETER: origin}
     told = {key: value for key, value in values.items() if key != DAY}
     name = run_name(found.run.flow, channel, values.get(DAY, ""), told, labels.get(f"{LABEL_PREFIX}/code", ""))
     document = {

@@ -17,9 +17,8 @@ import click
 from platform_cli.cli.find_run import RUN_HELP, find_run, not_here, run_argument
 from platform_cli.cli.output import current_settings, emit, json_option
 from platform_cli.errors import NotAllowed, NotFound, did_you_mean
+from platform_cli.graph.address import EPOCH_PARAMETER
 from platform_cli.runs.values import Run, State
-
-_EPOCH = "platform-epoch"
 
 
 @click.command(
@@ -69,7 +68,7 @@ def retry_run(remote: Any, run: Run, workflow: dict[str, Any], step: str) -> int
 
     if not run.is_over:
         raise NotAllowed(f"run {run.name} is still under way", fix=f"Stop it first: platform stop {run.name}")
-    epoch = int(parameters_of(workflow).get(_EPOCH) or 0)
+    epoch = int(parameters_of(workflow).get(EPOCH_PARAMETER) or 0)
     phase = (workflow.get("status") or {}).get("phase")
     if not step:
         if run.state is State.SUCCEEDED:
@@ -86,6 +85,6 @@ def retry_run(remote: Any, run: Run, workflow: dict[str, Any], step: str) -> int
         raise NotFound(f'the run has no step "{step}"', fix=did_you_mean(step, [each.name for each in run.steps]))
     remote.argo.retry(
         run.name, restart_successful=True, node_selector=f"templateName={template['name']}",
-        parameters={**parameters_of(workflow), _EPOCH: str(epoch + 1)},
+        parameters={**parameters_of(workflow), EPOCH_PARAMETER: str(epoch + 1)},
     )  # fmt: skip
     return epoch + 1

@@ -11,7 +11,6 @@ name makes a second try harmless.
 from __future__ import annotations
 
 import datetime
-import shlex
 import subprocess
 import time
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from platform_cli.cluster import ArgoServer, Cluster, connect
 from platform_cli.cluster.cluster import ARGO
 from platform_cli.cluster.preflight import gather, why_never
 from platform_cli.errors import AlreadyExists, NotAllowed, NotFound, Unclear, UsageError
+from platform_cli.graph.address import ORIGIN_PARAMETER
 from platform_cli.names import DAY, FLOW_CLASS, LABEL_PREFIX, parse_day, run_name
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _submit(order: Order, settings: Settings, commit: _AskedGit) -> Submission:
     cluster = connect(settings)
     flow = adhoc_flow(order.file, settings.environment, queue=order.queue, owner=settings.owner)
     changed, as_of = _parameters(order, flow)
-    changed |= {"platform-origin": order.origin} if order.origin else {}
+    changed |= {ORIGIN_PARAMETER: order.origin} if order.origin else {}
     from platform_cli.cli.links import links_of
 
     plan = _Plan(cluster, flow, _Work(changed, as_of), settings)
@@ -276,11 +276,3 @@ class _AskedGit:
 
 def _ask_git(file: Path) -> _AskedGit:
     return _AskedGit(file.resolve().parent)
-
-
-def again_command(order: Order, environment: str) -> str:
-    """The command line of an order."""
-    words = ["platform", "submit", str(order.file), *(f"-p{name}={value}" for name, value in order.given.items())]
-    words += ["--as-of", order.as_of] if order.as_of else []
-    words += ["--queue", order.queue] if order.queue != "adhoc" else []
-    return shlex.join([*words, "--env", environment])

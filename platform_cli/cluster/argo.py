@@ -16,17 +16,12 @@ from platform_cli.cluster.access import Access
 from platform_cli.cluster.cluster import Cluster
 from platform_cli.cluster.wire import Wire, segment
 from platform_cli.errors import NotFound, SettingsError
-from platform_cli.settings import Settings, load_section
+from platform_cli.settings import Settings, load_outside
 
 Document = dict[str, Any]
 
 SUBMITTER = "platform-submitter"
 _LOG_ARTIFACT = "main-logs"
-
-
-def address_of(settings: Settings) -> str:
-    """Where a laptop finds Argo's server and its UI; empty where the environment does not say."""
-    return str(load_section(settings.environment).get("outside", {}).get("argo", "")).rstrip("/")
 
 
 class ArgoServer:
@@ -42,7 +37,7 @@ class ArgoServer:
         Raises:
             SettingsError: the environment does not say where the server is.
         """
-        address = address_of(settings)
+        address = load_outside(settings.environment, "argo")
         if not address:
             raise SettingsError(
                 f'environment "{settings.environment}" does not say where Argo\'s server is',

@@ -33,7 +33,6 @@ _PAGE = 500
 _PLURALS = {
     "Workflow": (ARGO, "workflows"),
     "WorkflowTemplate": (ARGO, "workflowtemplates"),
-    "CronWorkflow": (ARGO, "cronworkflows"),
     "ConfigMap": ("v1", "configmaps"),
     "ServiceAccount": ("v1", "serviceaccounts"),
     "Pod": ("v1", "pods"),
@@ -217,12 +216,6 @@ class Cluster:
         """Karpenter's pools; NotFound where there is no Karpenter."""
         return self._list("/apis/karpenter.sh/v1", "nodepools", everywhere=True)
 
-    def cron_workflows(self) -> list[Document]:
-        return self.all_of("CronWorkflow")
-
-    def service_account_exists(self, name: str) -> bool:
-        return self.exists("ServiceAccount", name)
-
     def exists(self, kind: str, name: str) -> bool:
         """Whether there is an object of that name."""
         try:
@@ -260,7 +253,8 @@ class Cluster:
             "kind": "TokenRequest",
             "spec": {"expirationSeconds": seconds},
         }
-        answer = self.wire.ask("POST", path, f"create serviceaccounts/token {service_account}", body=body)
+        act = f"create serviceaccounts/token {service_account}"
+        answer = self.wire.ask("POST", path, act, body=body)
         return str(answer["status"]["token"])
 
     def collection(self, kind: str) -> str:

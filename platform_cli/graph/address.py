@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from platform_cli.errors import UsageError
 from platform_cli.graph.values import FlowGraph, Step, StepKind
 
-RESERVED_PARAMETERS = ("platform-code", "platform-origin", "platform-epoch")
+CODE_PARAMETER, ORIGIN_PARAMETER, EPOCH_PARAMETER = "platform-code", "platform-origin", "platform-epoch"
+RESERVED_PARAMETERS = (CODE_PARAMETER, ORIGIN_PARAMETER, EPOCH_PARAMETER)
 _PATH = re.compile(r"(-\d+)*")
 
 

@@ -152,6 +152,10 @@ class Step:
     ask: Ask
 
 
+# One argument of a process is at most 128 KiB on Linux (MAX_ARG_STRLEN); half of it leaves room for what a run adds.
+LONGEST_PARAMETERS = Memory.parse("64Ki")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
     """

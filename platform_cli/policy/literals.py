@@ -13,13 +13,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from platform_cli.graph.values import Finding, FlowGraph, Where
+from platform_cli.graph.values import LONGEST_PARAMETERS, Finding, FlowGraph, Where
 from platform_cli.policy.parts import is_template
 from platform_cli.template import Target
-from platform_cli.units import Memory
 
-# One argument of a process is at most 128 KiB on Linux (MAX_ARG_STRLEN); half of it leaves room for what a run adds.
-LONGEST_PARAMETERS = Memory.parse("64Ki")
 _OURS = re.compile(r"(PLATFORM|METAFLOW|ARGO|KUBERNETES|AWS)_.*|PATH|HOME|PYTHONPATH|LD_.*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

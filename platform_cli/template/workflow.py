@@ -17,7 +17,7 @@ from hera.workflows.models import (
     WorkflowTemplate,
 )
 
-from platform_cli.graph.address import RESERVED_PARAMETERS
+from platform_cli.graph.address import CODE_PARAMETER, EPOCH_PARAMETER, ORIGIN_PARAMETER
 from platform_cli.graph.values import FlowGraph, ParameterKind
 from platform_cli.names import template_name
 from platform_cli.template.dag import Names, dag_templates
@@ -26,9 +26,9 @@ from platform_cli.template.steps import hook_templates, step_templates
 
 API_VERSION = "argoproj.io/v1alpha1"
 _RESERVED_HELP = {
-    "platform-code": "Address of the code package; empty where the code is in the image.",
-    "platform-origin": "Take over what succeeded in this run: argo-<run>[/<step>].",
-    "platform-epoch": "How often the run was restarted by hand.",
+    CODE_PARAMETER: "Address of the code package; empty where the code is in the image.",
+    ORIGIN_PARAMETER: "Take over what succeeded in this run: argo-<run>[/<step>].",
+    EPOCH_PARAMETER: "How often the run was restarted by hand.",
 }
 
 
@@ -80,9 +80,8 @@ def _parameters(graph: FlowGraph, target: Target) -> list[Parameter]:
                 value=value,
             )
         )
-    values = {"platform-code": target.package, "platform-epoch": "0"}
+    values = {CODE_PARAMETER: target.package, EPOCH_PARAMETER: "0"}
     found += [
-        Parameter(name=name, description=_RESERVED_HELP[name], value=values.get(name, ""))
-        for name in RESERVED_PARAMETERS
+        Parameter(name=name, description=words, value=values.get(name, "")) for name, words in _RESERVED_HELP.items()
     ]
     return found

@@ -39,15 +39,16 @@ def examine(store: Store, day: Day, draft: Draft) -> Totals:
     ids = IdDigest(draft.id_column)
     tally = _Tally(draft)
     for part in draft.parts:
-        with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(max_workers=1) as pool:
+        with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(max_workers=2) as pool:
             path = store.fetch(day.key(part.name), Path(folder))
             hashed = pool.submit(file_sha256, path)
             digest = RowDigest(draft.id_column, draft.bands)
             try:
                 for batch in read_part(path, draft.id_column):
+                    tallied = pool.submit(tally.add, batch)
                     ids.update(batch)
                     digest.update(batch)
-                    tally.add(batch)
+                    tallied.result()
             finally:
                 # What the rows of a damaged file seem to say does not count: its hash speaks first.
                 _check_hash(day, part, hashed.result())

@@ -9,6 +9,7 @@ Written small instead of taken from a library; see docs/decisions/0003-data-cont
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -225,12 +226,12 @@ def _look(column: Column, values: Any) -> tuple[Any, Any, dict[str, tuple[int, i
 
     if values.null_count:
         wrong["null"] = (values.null_count, None, None)
-    if column.type is ColumnType.FLOAT64 and not _is_finite(pc.sum(values).as_py()):
+    low, high = _range_of(column, values)
+    if column.type is ColumnType.FLOAT64 and low is not None and not math.isfinite(high - low):
         note("nan", pc.is_nan(values))
         note("infinite", pc.is_inf(values))
         values = pc.if_else(pc.is_finite(values), values, None)
-    span = pc.min_max(values).as_py()
-    low, high = span["min"], span["max"]
+        low, high = _range_of(column, values)
     if low is None:
         return None, None, wrong
     if column.min is not None and low < column.min:
@@ -246,9 +247,19 @@ def _look(column: Column, values: Any) -> tuple[Any, Any, dict[str, tuple[int, i
     return low, high, wrong
 
 
-def _is_finite(total: float | None) -> bool:
-    # NaN and infinity make their way into any sum; a sum of finite numbers that overflows only costs a closer look.
-    return total is None or total - total == 0
+def _range_of(column: Column, values: Any) -> tuple[Any, Any]:
+    """Give the least and the greatest value, None where there is none; one NaN makes NaN of both."""
+    import pyarrow.compute as pc
+
+    if column.type is ColumnType.STRING or values.null_count or not len(values):
+        span = pc.min_max(values).as_py()
+        # Arrow skips NaN, which makes its way into any sum.
+        if column.type is ColumnType.FLOAT64 and math.isnan(pc.sum(values).as_py() or 0.0):
+            return math.nan, math.nan
+        return span["min"], span["max"]
+    # Half the time of Arrow's, whose kernel looks for nulls.
+    array = values.to_numpy()
+    return array.min().item(), array.max().item()
 
 
 def _in_a_row(column: Column, low: Any, high: Any) -> bool:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 # Small enough that all cores are soon busy, large enough that Python's share does not show.
-_CHUNK_ROWS = 16_384
+_CHUNK_ROWS = 32_768
 
 
 @dataclass(frozen=True, kw_only=True)

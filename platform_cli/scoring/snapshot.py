@@ -115,13 +115,14 @@ def write_canonical(
         nonlocal id_nulls
         held: deque[Any] = deque()
         batches = ordered_map(lambda batch: (batch, checks.look(batch)), source.batches(), workers=cores())
-        for batch, looked in batches:
+        for seen, (batch, looked) in enumerate(batches):
             checks.add(batch, looked)
             id_nulls = id_nulls or batch.column(contract.id.name).null_count > 0
             if checks.is_sorted and not id_nulls:
                 digest.update(batch)
             held.append(batch)
-            if len(held) > _AHEAD:
+            # The first goes on at once, since nobody can do anything before.
+            if len(held) > min(_AHEAD, seen):
                 yield held.popleft()
         if rows and checks.is_sorted:
             checks.finish()
